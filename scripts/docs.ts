@@ -1,0 +1,32 @@
+/** Writes the generated parts of docs/ from the code (`npm run docs`); tests keep the two equal. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { systemClock } from "../src/adapters/index.ts";
+import { updateKeyTables } from "../src/configuration/index.ts";
+import { createLogger, createTelemetry, metricsTable } from "../src/telemetry/index.ts";
+import { renderErrors } from "./render-errors.ts";
+
+const DOCS = join(dirname(dirname(fileURLToPath(import.meta.url))), "docs");
+
+write("errors.md", renderErrors());
+write("configuration.md", updateKeyTables(read("configuration.md")));
+write("metrics.md", updateMetrics(read("metrics.md")));
+
+/** The page with its table of metrics, the one that begins with "| Metric |", rendered anew. */
+function updateMetrics(page: string): string {
+  const logger = createLogger({ clock: systemClock, level: "silent", stream: { write: () => {} } });
+  const { registry } = createTelemetry({ clock: systemClock, logger, version: "0.0.0" });
+  const table = /^\| Metric \|.*\n(?:\|.*\n)+/m;
+  if (!table.test(page)) throw new Error("docs/metrics.md has no table that begins with | Metric |");
+  return page.replace(table, () => `${metricsTable(registry)}\n`);
+}
+
+function read(name: string): string {
+  return readFileSync(join(DOCS, name), "utf8");
+}
+
+function write(name: string, text: string): void {
+  writeFileSync(join(DOCS, name), text);
+  process.stdout.write(`docs/${name}\n`);
+}

@@ -1,0 +1,189 @@
+import path from "node:path";
+import fastify, { type FastifyInstance } from "fastify";
+import type { Cancel, Clock, Random } from "../adapters/index.ts";
+import { coerceError, EnidError } from "../errors.ts";
+import { cniRoutes, deletionFolder, listenOnSocket, replayDeletions, watchDeletions } from "../handoff/cni/index.ts";
+import { type ConfigurationOffer, Manager, type Provider } from "../manager/index.ts";
+import { openSqliteStore } from "../state/index.ts";
+import { healthRoutes, type NodeTelemetry } from "../telemetry/index.ts";
+import { feedConfiguration, readOffer } from "./configuration-feed.ts";
+import { controlRoutes } from "./control-routes.ts";
+import { type ListenAddress, listenText } from "./listen-address.ts";
+import { STATE_FILE } from "./overrides.ts";
+import { VERSION } from "./version.ts";
+
+/** Everything a daemon is made of; nothing below reads flags, the environment or the real clock. */
+export interface DaemonOptions {
+  /** Undefined: the daemon runs on defaults, overrides and what the state holds. */
+  readonly configurationFile: string | undefined;
+  readonly stateDir: string;
+  readonly socket: string;
+  /** Where health and metrics are served; undefined: nowhere. */
+  readonly listen: ListenAddress | undefined;
+  /** Identity of this boot of the machine. */
+  readonly bootId: string;
+  readonly createProvider: () => Provider;
+  /** From one look at the configuration file to the next; by default that of the watch. */
+  readonly pollMs?: number;
+  readonly telemetry: NodeTelemetry;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export interface Daemon {
+  /** Where health and metrics are really served: port 0 becomes the one that was free. */
+  readonly listening: ListenAddress | undefined;
+  /**
+   * Takes no new pods, gives running steps `graceMs`, flushes the state and removes the socket. What was not finished is
+   * settled at the next start.
+   */
+  stop(graceMs: number): Promise<void>;
+}
+
+/**
+ * Composes and starts a daemon. The order keeps the promises: the state is locked before anything else; leases whose
+ * DEL was queued are ended before a new ADD can meet them; the socket opens when the first ADD has an answer, if only
+ * ENID_STARTING.
+ *
+ * @throws EnidError ENID_STATE_*, ENID_CONFIG_*, ENID_SOCKET_*, ENID_LISTEN_FAILED; nothing is left running then.
+ */
+export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  const { clock, telemetry, socket } = options;
+  const manager = await composeManager(options);
+  const servers: Servers = {};
+  try {
+    telemetry.watch({ status: () => manager.status(), loopAgeMs: () => manager.tickAgeMs() });
+    const first = await readOffer(options.configurationFile);
+    await startManager(manager, first);
+    const deletions = { folder: deletionFolder(socket), service: manager, telemetry, clock };
+    await replayDeletions(deletions).catch((thrown) => tellUnreadable(telemetry, deletions.folder, thrown));
+    await serveSocket(servers, manager, options);
+    const listening = await serveHealth(servers, options);
+    const deletionWatch = watchDeletions(deletions);
+    const stopFeed = feed(manager, first, options);
+    return {
+      listening,
+      async stop(graceMs) {
+        stopFeed();
+        await deletionWatch.stop();
+        await stopAll(manager, servers, graceMs);
+      },
+    };
+  } catch (thrown) {
+    await stopAll(manager, servers, 0);
+    throw thrown;
+  }
+}
+
+async function composeManager(options: DaemonOptions): Promise<Manager> {
+  const { clock, random, telemetry, bootId } = options;
+  const store = openSqliteStore({ file: path.join(options.stateDir, STATE_FILE), clock });
+  try {
+    return new Manager({ provider: options.createProvider(), store, clock, random, telemetry, bootId });
+  } catch (thrown) {
+    await store.close();
+    throw thrown;
+  }
+}
+
+async function startManager(manager: Manager, first: ConfigurationOffer): Promise<void> {
+  try {
+    await manager.start(first);
+  } catch (thrown) {
+    // The manager throws the offer's own error when the state holds no earlier configuration either.
+    if (first.kind === "missing" && thrown === first.error) {
+      throw new EnidError("ENID_CONFIG_MISSING", { file: String(first.error.values.file) }, { cause: thrown });
+    }
+    throw thrown;
+  }
+}
+
+interface Servers {
+  socket?: FastifyInstance;
+  health?: FastifyInstance;
+}
+
+/** Requests of the CNI plugin are small and few; the limits are for what is not the plugin. */
+const CONNECTIONS_LIMIT = 4_096;
+const REQUEST_LIMIT_MS = 10_000;
+
+async function serveSocket(servers: Servers, manager: Manager, options: DaemonOptions): Promise<void> {
+  const { telemetry, clock, socket } = options;
+  const server = newServer();
+  servers.socket = server;
+  await server.register(cniRoutes(manager, { telemetry, clock }));
+  await server.register(controlRoutes({ manager, version: VERSION, events: (limit) => telemetry.recent(limit) }));
+  await listenOnSocket(server, socket);
+  telemetry.event({
+    name: "listening",
+    level: "info",
+    message: `serving CNI and commands on ${socket}`,
+    fields: { socket },
+  });
+}
+
+async function serveHealth(servers: Servers, options: DaemonOptions): Promise<ListenAddress | undefined> {
+  const { telemetry, listen } = options;
+  if (listen === undefined) return undefined;
+  const server = newServer();
+  servers.health = server;
+  await server.register(healthRoutes(telemetry));
+  try {
+    await server.listen(listen);
+  } catch (cause) {
+    throw new EnidError(
+      "ENID_LISTEN_FAILED",
+      { address: listenText(listen), detail: coerceError(cause).message },
+      { cause },
+    );
+  }
+  const bound = server.server.address();
+  const listening = { host: listen.host, port: typeof bound === "object" && bound !== null ? bound.port : listen.port };
+  telemetry.event({
+    name: "listening",
+    level: "info",
+    message: `serving /healthz, /readyz and /metrics on http://${listenText(listening)}`,
+    fields: { ...listening },
+  });
+  return listening;
+}
+
+function newServer(): FastifyInstance {
+  const server = fastify({ requestTimeout: REQUEST_LIMIT_MS, forceCloseConnections: "idle" });
+  server.server.maxConnections = CONNECTIONS_LIMIT;
+  return server;
+}
+
+function feed(manager: Manager, first: ConfigurationOffer, options: DaemonOptions): Cancel {
+  const { configurationFile: file, clock, telemetry } = options;
+  if (file === undefined) return () => {};
+  return feedConfiguration({
+    file,
+    first,
+    clock,
+    telemetry,
+    offer: (offer) => manager.offerConfiguration(offer),
+    ...(options.pollMs === undefined ? {} : { pollMs: options.pollMs }),
+  });
+}
+
+async function stopAll(manager: Manager, { socket, health }: Servers, graceMs: number): Promise<void> {
+  // The socket goes first: a plugin that finds none queues its DEL and succeeds, which beats an answer that fails.
+  const closing = socket?.close();
+  await manager.stop(graceMs);
+  socket?.server.closeAllConnections();
+  await closing;
+  // Health goes last: until then /readyz says that the node is stopping.
+  health?.server.closeAllConnections();
+  await health?.close();
+}
+
+function tellUnreadable(telemetry: NodeTelemetry, folder: string, thrown: unknown): void {
+  const { code, message } = coerceError(thrown);
+  telemetry.event({
+    name: "deletion-queue-unreadable",
+    level: "error",
+    message: `${code}: ${message}`,
+    fields: { folder },
+  });
+}

@@ -1,0 +1,41 @@
+import type { Explanation } from "../../manager/index.ts";
+import type { Output } from "../output.ts";
+import { ago, duration, moment, table } from "./text.ts";
+
+/** `enid explain` for a person: the answer first, then why, then the facts and what happened lately. */
+export function renderExplanation(explanation: Explanation, nowMs: number, style: Output["style"]): string[] {
+  const { answer, because, leases, address, history } = explanation;
+  return [
+    style("bold", answer),
+    ...because.map((line) => `  ${line}`),
+    ...leases.flatMap((lease) => [
+      "",
+      ...table([
+        ["lease", lease.address],
+        ["  pod", `${lease.pod.namespace}/${lease.pod.name}${lease.pod.uid === "" ? "" : ` (${lease.pod.uid})`}`],
+        [
+          "  attachment",
+          `${lease.attachment.interfaceName} of container ${lease.attachment.containerId} in network ${lease.attachment.network}`,
+        ],
+        ["  interface", `${lease.interfaceId} in ${lease.subnetId}`],
+        ["  since", `${moment(lease.leasedAtMs)}, ${ago(lease.leasedAtMs, nowMs)}`],
+      ]),
+    ]),
+    ...addressLines(address, nowMs),
+    ...(history.length === 0 ? [] : ["", "lately"]),
+    ...table(history.map(({ atMs, what }) => [`  ${moment(atMs)}`, what])),
+  ];
+}
+
+function addressLines(address: Explanation["address"], nowMs: number): string[] {
+  if (address === undefined) return [];
+  const cooling = address.coolingUntilMs > nowMs ? `, free again in ${duration(address.coolingUntilMs - nowMs)}` : "";
+  return [
+    "",
+    ...table([
+      ["address", address.address],
+      ["  state", `${address.state}${cooling}`],
+      ["  block", `${address.block} on ${address.interfaceId} in ${address.subnetId}`],
+    ]),
+  ];
+}

@@ -1,0 +1,27 @@
+import type { Lease } from "../../pool/index.ts";
+import type { RecordedEvent } from "../../telemetry/index.ts";
+import { duration, moment, table } from "./text.ts";
+
+/** Every lease, oldest first. */
+export function renderLeases(leases: readonly Lease[], nowMs: number): string[] {
+  if (leases.length === 0) return ["no leases"];
+  const rows = [...leases]
+    .sort((one, other) => one.leasedAtMs - other.leasedAtMs)
+    .map(({ address, attachment, pod, leasedAtMs }) => [
+      address,
+      `${pod.namespace}/${pod.name}`,
+      attachment.containerId.slice(0, 13),
+      attachment.interfaceName,
+      attachment.network,
+      duration(nowMs - leasedAtMs),
+    ]);
+  return table([["ADDRESS", "POD", "CONTAINER", "INTERFACE", "NETWORK", "FOR"], ...rows]);
+}
+
+/** The latest events, oldest first. */
+export function renderEvents(events: readonly RecordedEvent[]): string[] {
+  if (events.length === 0) return ["no events yet"];
+  return table(
+    events.map(({ atMs, level, name, message }) => [moment(atMs), level, name, message.replace(/\s*\n\s*/g, "; ")]),
+  );
+}

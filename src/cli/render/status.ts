@@ -1,0 +1,190 @@
+import type { Degradation, StatusReport } from "../../manager/index.ts";
+import type { Counts } from "../../pool/index.ts";
+import type { DaemonStatus } from "../control-routes.ts";
+import type { Output } from "../output.ts";
+import { ago, duration, indent, plural, size, table } from "./text.ts";
+
+type Style = Output["style"];
+
+/** `enid status` for a person: what counts first, then what gives way, then the parts. */
+export function renderStatus(status: DaemonStatus, nowMs: number, style: Style): string[] {
+  return [
+    ...head(status, nowMs, style),
+    ...summary(status, nowMs),
+    ...degraded(status.degraded, nowMs, style),
+    ...waitingPods(status, nowMs, style),
+    ...interfaces(status, style),
+    ...subnets(status, nowMs, style),
+    ...intents(status, nowMs, style),
+  ];
+}
+
+const PHASE_STYLE = { ready: "green", growing: "yellow", starting: "yellow", stopping: "yellow" } as const;
+
+function head(status: DaemonStatus, nowMs: number, style: Style): string[] {
+  const { node } = status;
+  const where =
+    node === undefined
+      ? "node not known yet"
+      : `${node.instanceId} (${node.instanceType}) in ${node.availabilityZone}, ${node.vpcId}`;
+  const word = status.degraded.length > 0 ? `${status.phase}, degraded` : status.phase;
+  const colour = status.degraded.length > 0 ? "red" : PHASE_STYLE[status.phase];
+  const waitsFor = status.waitingFor === "" ? "" : `: ${status.waitingFor}`;
+  return [
+    `${style(colour, style("bold", word))}${waitsFor}`,
+    `enid ${status.version}, ${status.provider}, up ${duration(nowMs - status.startedAtMs)}; ${where}`,
+    "",
+  ];
+}
+
+function summary(status: StatusReport, nowMs: number): string[] {
+  const { pool, watermarks: marks } = status;
+  const capacity = status.capacity === 0 ? ", capacity unknown" : ` of at most ${status.capacity}`;
+  const maxAllocate = marks.maxAllocate === 0 ? "0 (what the instance holds)" : String(marks.maxAllocate);
+  return [
+    ...table([
+      ["addresses", `${pool.total} held${capacity}: ${countsText(pool)}`],
+      [
+        "watermarks",
+        `pre-allocate ${marks.preAllocate}, min-allocate ${marks.minAllocate}, max-allocate ${maxAllocate}, max-above-watermark ${marks.maxAboveWatermark}`,
+      ],
+      ["demand", `${marks.used} used of ${marks.available} available; ${marks.needed} needed, ${marks.excess} excess`],
+      ["configuration", configurationText(status.configuration, nowMs)],
+      ...overridesText(status),
+      [
+        "observed",
+        `metadata ${ago(status.observedAtMs.metadata, nowMs)}, cloud ${ago(status.observedAtMs.cloud, nowMs)}`,
+      ],
+      ["state", `${status.store.location}, schema ${status.store.schemaVersion}, ${size(status.store.sizeBytes)}`],
+    ]),
+    ...configurationRemarks(status.configuration),
+  ];
+}
+
+function countsText(counts: Counts): string {
+  return `${counts.free} free, ${counts.leased} leased, ${counts.cooling} cooling, ${counts.releasing} releasing`;
+}
+
+function configurationText(configuration: StatusReport["configuration"], nowMs: number): string {
+  const { file, source, readAtMs, error } = configuration;
+  if (source === "file") return `${file}, read ${ago(readAtMs, nowMs)}`;
+  if (source === "none")
+    return error === undefined ? "no file; defaults and overrides" : `none in force (${error.code})`;
+  const why =
+    error === undefined
+      ? "the daemon was started without a file"
+      : `the file as it is now is not in force (${error.code})`;
+  return `LAST VALID one of ${file}, read ${ago(readAtMs, nowMs)}; ${why}`;
+}
+
+function configurationRemarks({ notices, differences }: StatusReport["configuration"]): string[] {
+  return indent([
+    ...notices.map((notice) => `notice: ${notice}`),
+    ...differences.map(
+      ({ name, stated, actual }) =>
+        `notice: the file says ${name} ${stated}; instance metadata says ${actual} and wins`,
+    ),
+  ]);
+}
+
+function overridesText({ settings }: StatusReport): string[][] {
+  const overridden = Object.entries(settings.values).filter(
+    ([name]) => settings.origins[name as keyof typeof settings.origins].kind === "override",
+  );
+  if (overridden.length === 0) return [];
+  return [["overrides", overridden.map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(", ")]];
+}
+
+function degraded(states: readonly Degradation[], nowMs: number, style: Style): string[] {
+  if (states.length === 0) return [];
+  return [
+    "",
+    style("red", style("bold", "DEGRADED")),
+    ...states.flatMap(({ name, sinceMs, error }) => [
+      `  ${style("red", name)} for ${duration(nowMs - sinceMs)}: ${error.code}: ${error.message.replaceAll("\n", "\n    ")}`,
+      `    ${error.remedy}`,
+    ]),
+  ];
+}
+
+/** More would push what matters off the screen; `--json` has all. */
+const WAITING_SHOWN = 10;
+
+function waitingPods({ waiting }: StatusReport, nowMs: number, style: Style): string[] {
+  if (waiting.length === 0) return [];
+  const rows = waiting
+    .slice(0, WAITING_SHOWN)
+    .map(({ pod, sinceMs, deadlineMs }) => [
+      `${pod.namespace}/${pod.name}`,
+      `for ${duration(nowMs - sinceMs)}`,
+      `gives up in ${duration(deadlineMs - nowMs)}`,
+    ]);
+  const more = waiting.length - rows.length;
+  return [
+    "",
+    style("bold", `WAITING FOR AN ADDRESS (${plural(waiting.length, "pod", "pods")})`),
+    ...indent(table(rows)),
+    ...(more > 0 ? [`  and ${more} more`] : []),
+  ];
+}
+
+function interfaces(status: StatusReport, style: Style): string[] {
+  if (status.interfaces.length === 0) return [];
+  const rows = status.interfaces.map((one) => [
+    one.id,
+    String(one.deviceIndex),
+    one.subnetId,
+    one.primaryAddress,
+    one.madeBy,
+    String(one.slots),
+    String(one.counts.free),
+    String(one.counts.leased),
+    String(one.counts.cooling),
+    String(one.counts.releasing),
+    one.usable ? "" : `no pods: ${one.unusableBecause}`,
+  ]);
+  const header = [
+    "INTERFACE",
+    "INDEX",
+    "SUBNET",
+    "PRIMARY",
+    "MADE BY",
+    "SLOTS",
+    "FREE",
+    "LEASED",
+    "COOLING",
+    "RELEASING",
+    "",
+  ];
+  return ["", ...boldFirst(table([header, ...rows], [1, 5, 6, 7, 8, 9]), style)];
+}
+
+function subnets(status: StatusReport, nowMs: number, style: Style): string[] {
+  if (status.subnets.length === 0 && status.refusedSubnets.length === 0) return [];
+  const allowed = status.subnets.map((subnet) => [
+    subnet.id,
+    subnet.cidr,
+    String(subnet.freeAddresses),
+    ago(subnet.readAtMs, nowMs),
+    subnet.blockedUntilMs > nowMs ? `held back for ${duration(subnet.blockedUntilMs - nowMs)}` : "",
+  ]);
+  const refused = status.refusedSubnets.map(({ id, why }) => `  ${id} is not used: ${why}`);
+  return ["", ...boldFirst(table([["SUBNET", "CIDR", "FREE", "READ", ""], ...allowed], [2]), style), ...refused];
+}
+
+function intents(status: StatusReport, nowMs: number, style: Style): string[] {
+  if (status.intents.length === 0) return [];
+  const rows = status.intents.map((intent) => [
+    intent.kind,
+    intent.target,
+    String(intent.count),
+    intent.state,
+    duration(nowMs - intent.openedAtMs),
+    intent.id,
+  ]);
+  return ["", ...boldFirst(table([["STEP UNDER WAY", "TARGET", "COUNT", "STATE", "FOR", "ID"], ...rows], [2]), style)];
+}
+
+function boldFirst(lines: readonly string[], style: Style): string[] {
+  return lines.map((line, index) => (index === 0 ? style("bold", line) : line));
+}

@@ -1,0 +1,21 @@
+export { type ActualFacts, compareFacts, type FactDifference } from "./facts.ts";
+export { isMissing, readConfigurationBytes, readConfigurationFile } from "./file.ts";
+export { type Override, parseOverride, settingName } from "./overrides.ts";
+export type { Problem } from "./problems.ts";
+export { readConfiguration } from "./read.ts";
+export { renderKeyTables, updateKeyTables } from "./reference.ts";
+export { type KeySchema, keySchemas, settingNames, settingSchema } from "./schema.ts";
+export {
+  checkSettings,
+  defaultSettings,
+  effectiveSettings,
+  type Overrides,
+  originText,
+  overrideProblems,
+  type SettingProblem,
+  type SettingsSelection,
+  selectionOf,
+} from "./settings.ts";
+export { FILE_LIMIT_BYTES } from "./source-text.ts";
+export * from "./types.ts";
+export { type ConfigurationChange, type WatchOptions, watchConfiguration } from "./watch.ts";

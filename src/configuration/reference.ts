@@ -1,0 +1,53 @@
+import { type KeySchema, keySchemas, type SectionName } from "./schema.ts";
+
+const BEGIN = "<!-- keys: generated from schemas/ by `npm run docs`; do not edit -->";
+const END = "<!-- /keys -->";
+
+/** The tables of all keys of `eni` and `ipam` as Markdown, rendered from the schemas. */
+export function renderKeyTables(): string {
+  return (["eni", "ipam"] as const).map(renderSection).join("\n\n");
+}
+
+/** docs/configuration.md with its tables of keys rendered anew. Throws a TypeError when the document has no place for them. */
+export function updateKeyTables(document: string): string {
+  const begin = document.indexOf(BEGIN);
+  const end = document.indexOf(END);
+  if (begin === -1 || end < begin) throw new TypeError(`the document lacks "${BEGIN}" and "${END}"`);
+  return `${document.slice(0, begin + BEGIN.length)}\n\n${renderKeyTables()}\n\n${document.slice(end)}`;
+}
+
+function renderSection(section: SectionName): string {
+  const own = keySchemas.filter((schema) => schema.section === section);
+  const parts = [
+    table(
+      `### Settings in \`${section}\``,
+      own.filter(({ role }) => role === "setting" || role === "other"),
+    ),
+    table(
+      `### Facts in \`${section}\``,
+      own.filter(({ role }) => role === "fact"),
+    ),
+    table(
+      `### Old spellings in \`${section}\``,
+      own.filter(({ role }) => role === "moved"),
+    ),
+    table(
+      `### Cilium's keys in \`${section}\``,
+      own.filter(({ role }) => role === "unread"),
+    ),
+  ];
+  return parts.filter((part) => part !== "").join("\n\n");
+}
+
+function table(heading: string, keys: readonly KeySchema[]): string {
+  if (keys.length === 0) return "";
+  const rows = keys.map(({ key, role, description, allowed, examples, default: byDefault }) => {
+    const value = role === "setting" ? code(byDefault) : "";
+    return `| \`${key}\` | ${allowed ?? "anything"} | ${value} | ${examples.map(code).join(", ")} | ${description} |`;
+  });
+  return [heading, "", "| key | allowed | default | example | meaning |", "|---|---|---|---|---|", ...rows].join("\n");
+}
+
+function code(value: unknown): string {
+  return `\`${JSON.stringify(value)}\``;
+}

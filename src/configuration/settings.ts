@@ -1,0 +1,143 @@
+import { rangeFaults } from "./pod-cidrs.ts";
+import { positionText, printable } from "./problems.ts";
+import { isSettingName, settingErrors, settingNames } from "./schema.ts";
+import type { Configuration, Origin, SettingName, Settings, SettingValues } from "./types.ts";
+
+/** The defaults of all settings: those of Cilium, and enid's own. The schemas show the same; a test keeps them equal. */
+export const defaultSettings = {
+  "min-allocate": 0,
+  "pre-allocate": 8,
+  "max-allocate": 0,
+  "max-above-watermark": 0,
+  "static-ip-tags": {},
+  podCIDRs: [],
+  "cooling-seconds": 30,
+  "add-wait-seconds": 20,
+  "first-interface-index": 0,
+  "security-groups": [],
+  "security-group-tags": {},
+  "subnet-ids": [],
+  "subnet-tags": {},
+  "exclude-interface-tags": {},
+  "delete-on-termination": true,
+  "use-primary-address": false,
+  "disable-prefix-delegation": false,
+} as const satisfies SettingValues;
+
+/** Overrides as the state keeps them, by setting name. */
+export type Overrides = Readonly<Record<string, { readonly value: unknown; readonly setAtMs: number }>>;
+
+/**
+ * The settings that hold: a default, unless the file says otherwise, unless an override does. Never throws: an override
+ * that this version does not know or allow has no effect, and `overrideProblems` names it.
+ */
+export function effectiveSettings(configuration: Configuration | undefined, overrides: Overrides): Settings {
+  const entries = settingNames.map((name): [SettingName, unknown, Origin] => {
+    const override = ownOverride(overrides, name);
+    if (override !== undefined) return [name, override.value, { kind: "override", setAtMs: override.setAtMs }];
+    const value = configuration?.values[name];
+    const place = configuration?.places[name];
+    if (value !== undefined && place !== undefined) return [name, value, { kind: "file", place }];
+    return [name, defaultSettings[name], { kind: "default" }];
+  });
+  return {
+    // Each value passed the schema of its name, or is the default of it.
+    values: Object.fromEntries(entries.map(([name, value]) => [name, value])) as unknown as SettingValues,
+    origins: Object.fromEntries(entries.map(([name, , origin]) => [name, origin])) as Record<SettingName, Origin>,
+  };
+}
+
+function ownOverride(overrides: Overrides, name: SettingName): Overrides[string] | undefined {
+  if (!Object.hasOwn(overrides, name)) return undefined;
+  const override = overrides[name];
+  return override !== undefined && isAllowed(name, override.value) ? override : undefined;
+}
+
+function isAllowed(name: SettingName, value: unknown): boolean {
+  if (settingErrors(name, value).length > 0) return false;
+  return name !== "podCIDRs" || !Array.isArray(value) || rangeFaults(value).length === 0;
+}
+
+/** Something that settings cannot be, or cannot be together. */
+export interface SettingProblem {
+  readonly names: readonly string[];
+  /** A sentence with the values, their origins, and what is allowed. */
+  readonly message: string;
+}
+
+/** Stored overrides that have no effect, because this version of enid does not know the setting or allow the value. */
+export function overrideProblems(overrides: Overrides): SettingProblem[] {
+  return Object.keys(overrides).flatMap((name): SettingProblem[] => {
+    if (!isSettingName(name)) {
+      return [{ names: [name], message: `override ${name} has no effect: no setting is called so` }];
+    }
+    if (ownOverride(overrides, name) !== undefined) return [];
+    const value = printable(JSON.stringify(overrides[name]?.value) ?? "");
+    return [{ names: [name], message: `override ${name}=${value} has no effect: the value is not allowed` }];
+  });
+}
+
+/** Conflicts between settings, wherever they come from; none means that they can be applied together. */
+export function checkSettings(settings: Settings): SettingProblem[] {
+  const { values } = settings;
+  const problems: SettingProblem[] = [];
+  const max = values["max-allocate"];
+  const min = values["min-allocate"];
+  if (max > 0 && max < min) {
+    problems.push({
+      names: ["max-allocate", "min-allocate"],
+      message: `max-allocate ${max} (${originText(settings.origins["max-allocate"])}) is below min-allocate ${min} (${originText(settings.origins["min-allocate"])}); allowed is 0 (no limit) or at least min-allocate`,
+    });
+  }
+  const ec2 = EC2_SETTINGS.filter((name) => settings.origins[name].kind !== "default" && !isEmpty(values[name]));
+  if (values.podCIDRs.length > 0 && ec2.length > 0) {
+    const named = ec2.map((name) => `${name} (${originText(settings.origins[name])})`).join(", ");
+    problems.push({
+      names: ["podCIDRs", ...ec2],
+      message: `podCIDRs (${originText(settings.origins.podCIDRs)}) gives the node ranges of its own, while ${named} takes addresses from EC2; allowed is one of the two`,
+    });
+  }
+  return problems;
+}
+
+const EC2_SETTINGS = [
+  "first-interface-index",
+  "subnet-ids",
+  "subnet-tags",
+  "security-groups",
+  "security-group-tags",
+  "exclude-interface-tags",
+  "delete-on-termination",
+  "use-primary-address",
+  "disable-prefix-delegation",
+] as const satisfies readonly SettingName[];
+
+function isEmpty(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.keys(value).length === 0;
+}
+
+/** "default", "file /etc/…:3:14" or "override". */
+export function originText(origin: Origin): string {
+  return origin.kind === "file" ? `file ${positionText(origin.place)}` : origin.kind;
+}
+
+/** What the settings say about subnets, security groups and interfaces: the fields of a provider's selection. */
+export interface SettingsSelection {
+  readonly subnetIds: readonly string[];
+  readonly subnetTags: Readonly<Record<string, string>>;
+  readonly securityGroups: readonly string[];
+  readonly securityGroupTags: Readonly<Record<string, string>>;
+  readonly excludeInterfaceTags: Readonly<Record<string, string>>;
+  readonly deleteOnTermination: boolean;
+}
+
+export function selectionOf({ values }: Settings): SettingsSelection {
+  return {
+    subnetIds: values["subnet-ids"],
+    subnetTags: values["subnet-tags"],
+    securityGroups: values["security-groups"],
+    securityGroupTags: values["security-group-tags"],
+    excludeInterfaceTags: values["exclude-interface-tags"],
+    deleteOnTermination: values["delete-on-termination"],
+  };
+}

@@ -1,0 +1,79 @@
+/** Settings: the effective configuration with the origin of every value. Names are those of the file. */
+export interface SettingValues {
+  // ipam
+  readonly "min-allocate": number;
+  readonly "pre-allocate": number;
+  readonly "max-allocate": number;
+  readonly "max-above-watermark": number;
+  readonly "static-ip-tags": Readonly<Record<string, string>>;
+  readonly podCIDRs: readonly string[];
+  /** enid's own: seconds that a released address waits before it is leased again. */
+  readonly "cooling-seconds": number;
+  /** enid's own: seconds that an ADD waits for a planned address before it fails with the reason. */
+  readonly "add-wait-seconds": number;
+  // eni
+  readonly "first-interface-index": number;
+  readonly "security-groups": readonly string[];
+  readonly "security-group-tags": Readonly<Record<string, string>>;
+  readonly "subnet-ids": readonly string[];
+  readonly "subnet-tags": Readonly<Record<string, string>>;
+  readonly "exclude-interface-tags": Readonly<Record<string, string>>;
+  readonly "delete-on-termination": boolean;
+  readonly "use-primary-address": boolean;
+  readonly "disable-prefix-delegation": boolean;
+}
+
+export type SettingName = keyof SettingValues;
+
+/** Where a value comes from. */
+export type Origin =
+  | { readonly kind: "default" }
+  | { readonly kind: "file"; readonly place: Place }
+  | { readonly kind: "override"; readonly setAtMs: number };
+
+/** A place in a file. Line and column count from 1. */
+export interface Place {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  /** JSON pointer (RFC 6901), e.g. "/plugins/0/ipam/min-allocate". */
+  readonly pointer: string;
+}
+
+export interface Settings {
+  readonly values: SettingValues;
+  readonly origins: Readonly<Record<SettingName, Origin>>;
+}
+
+/** Facts that the file states about the node; instance metadata wins over them. */
+export interface StatedFacts {
+  readonly "vpc-id"?: string;
+  readonly "availability-zone"?: string;
+  readonly "node-subnet-id"?: string;
+  readonly "instance-id"?: string;
+  readonly "instance-type"?: string;
+}
+
+/** Something valid that the operator should know: a deprecated spelling, a key of another program that is not read. */
+export interface Notice {
+  readonly place: Place;
+  readonly message: string;
+}
+
+/** A valid file, read. */
+export interface Configuration {
+  readonly file: string;
+  /** The text as read: kept in the state. */
+  readonly text: string;
+  /** A single network configuration, or a list with `plugins`. */
+  readonly form: "single" | "list";
+  /** Name of the CNI network, "" if the file has none. */
+  readonly network: string;
+  readonly cniVersion: string;
+  /** Only what the file says, canonical. */
+  readonly values: Partial<SettingValues>;
+  readonly places: Readonly<Partial<Record<SettingName, Place>>>;
+  readonly facts: StatedFacts;
+  readonly factPlaces: Readonly<Partial<Record<keyof StatedFacts, Place>>>;
+  readonly notices: readonly Notice[];
+}

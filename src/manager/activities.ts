@@ -1,0 +1,75 @@
+import { type Clock, sleep } from "../adapters/index.ts";
+import { coerceError, type EnidError } from "../errors.ts";
+import { LIMITS } from "./limits.ts";
+
+/**
+ * What runs beside the loop: describes, steps, settlements. Each has a name and runs at most once at a time; its end
+ * is handled synchronously and then the loop is woken. Nothing of it outlives `stop`.
+ */
+export class Activities {
+  readonly #clock: Clock;
+  readonly #limitMs: number;
+  readonly #ended: () => void;
+  readonly #running = new Map<string, { readonly done: Promise<void>; readonly controller: AbortController }>();
+  readonly #stopped = new AbortController();
+
+  /** `ended` is called after each activity, in whatever way it ended. `limitMs` aborts one that hangs. */
+  constructor(clock: Clock, limitMs: number, ended: () => void) {
+    this.#clock = clock;
+    this.#limitMs = limitMs;
+    this.#ended = ended;
+  }
+
+  isRunning(name: string): boolean {
+    return this.#running.has(name);
+  }
+
+  /** Starts `work` unless one of that name runs. `failed` gets what it rejects with; it must not throw. */
+  run(name: string, work: (signal: AbortSignal) => Promise<void>, failed: (error: EnidError) => void): boolean {
+    if (this.#running.has(name) || this.#stopped.signal.aborted) return false;
+    // One of its own, not AbortSignal.any: a signal that depends on a lasting one is kept as long as it has a listener.
+    const controller = new AbortController();
+    const cancel = this.#clock.after(this.#limitMs, () =>
+      controller.abort(new Error(`${name} took over ${this.#limitMs} ms`)),
+    );
+    const done = Promise.resolve()
+      .then(() => work(controller.signal))
+      .catch((thrown: unknown) => failed(coerceError(thrown)))
+      .finally(() => {
+        cancel();
+        this.#running.delete(name);
+        this.#ended();
+      });
+    this.#running.set(name, { done, controller });
+    return true;
+  }
+
+  /**
+   * What the work waits for, or the reason of the abort when that does not end the waiting within a grace: nothing that
+   * hangs may stop the manager, also not a provider that does not heed the signal. What it answers later is lost.
+   */
+  patiently<Answer>(answer: Promise<Answer>, signal: AbortSignal): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      let cancel = () => {};
+      const abort = () => {
+        cancel = this.#clock.after(LIMITS.abortGraceMs, () => reject(signal.reason));
+      };
+      if (signal.aborted) abort();
+      signal.addEventListener("abort", abort, { once: true });
+      answer.then(resolve, reject).finally(() => {
+        signal.removeEventListener("abort", abort);
+        cancel();
+      });
+    });
+  }
+
+  /** Waits up to `graceMs` for what runs, then aborts the rest and waits for it to notice, up to a second. */
+  async stop(graceMs: number): Promise<void> {
+    const all = () => Promise.all([...this.#running.values()].map(({ done }) => done)).then(() => undefined);
+    await Promise.race([all(), sleep(this.#clock, graceMs, this.#stopped.signal)]);
+    const reason = new Error("the daemon stops");
+    this.#stopped.abort(reason);
+    for (const { controller } of this.#running.values()) controller.abort(reason);
+    await Promise.race([all(), sleep(this.#clock, 1_000)]);
+  }
+}

@@ -1,0 +1,66 @@
+import type { EnidError } from "../errors.ts";
+import type { Telemetry } from "./ports/index.ts";
+import type { Degradation } from "./reports.ts";
+
+/** The states in which enid gives way. Each is an event when it begins and ends, a metric and a line in the status. */
+export const DEGRADATION_NAMES = [
+  "configuration-rejected",
+  "configuration-missing",
+  "node-unknown",
+  "metadata-away",
+  "cloud-away",
+  "no-subnet",
+  "no-security-group",
+  "subnet-exhausted",
+  "ec2-throttled",
+  "ec2-unauthorized",
+  "ec2-failing",
+  "instance-full",
+  "state-write-failing",
+  "address-denied",
+  "intent-unsettled",
+  "invariant-broken",
+] as const;
+export type DegradationName = (typeof DEGRADATION_NAMES)[number];
+
+export class Degradations {
+  readonly #telemetry: Telemetry;
+  readonly #present = new Map<DegradationName, Degradation>();
+
+  constructor(telemetry: Telemetry) {
+    this.#telemetry = telemetry;
+  }
+
+  /** Begins the state, or brings its error up to date. */
+  set(name: DegradationName, error: EnidError, nowMs: number): void {
+    const before = this.#present.get(name);
+    const reported = { code: error.code, message: error.message, remedy: error.remedy };
+    this.#present.set(name, { name, sinceMs: before?.sinceMs ?? nowMs, error: reported });
+    if (before?.error.code !== error.code) {
+      this.#telemetry.event({
+        name: "degraded",
+        level: "warn",
+        message: `${name}: ${error.message}`,
+        fields: { state: name, code: error.code, remedy: error.remedy },
+      });
+    }
+  }
+
+  clear(name: DegradationName): void {
+    if (!this.#present.delete(name)) return;
+    this.#telemetry.event({ name: "recovered", level: "info", message: `${name} is over`, fields: { state: name } });
+  }
+
+  has(name: DegradationName): boolean {
+    return this.#present.has(name);
+  }
+
+  /** What its error says; undefined while it does not last. */
+  messageOf(name: DegradationName): string | undefined {
+    return this.#present.get(name)?.error.message;
+  }
+
+  list(): readonly Degradation[] {
+    return [...this.#present.values()];
+  }
+}

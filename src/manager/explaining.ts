@@ -1,0 +1,119 @@
+import { EnidError } from "../errors.ts";
+import type { Lease } from "../pool/index.ts";
+import { type History, namesPod, podName } from "./history.ts";
+import type { NodeState } from "./node.ts";
+import type { Explanation, WaitingReport } from "./reports.ts";
+
+export interface ExplainInput {
+  /** NAMESPACE/POD, POD or an address. */
+  readonly subject: string;
+  readonly node: NodeState;
+  readonly history: History;
+  readonly waiting: readonly WaitingReport[];
+  /** Why a pod that asks now would get nothing. */
+  readonly whyNone: () => EnidError;
+  readonly nowMs: number;
+}
+
+/** @throws EnidError ENID_NOTHING_KNOWN. */
+export function explain(input: ExplainInput): Explanation {
+  const { subject, node } = input;
+  const state = node.pool.stateOf(subject);
+  const history = input.history.about(subject);
+  const leases = [...node.pool.leases()].filter(
+    (lease) => lease.address === subject || namesPod(subject, podName(lease.pod)),
+  );
+  const waiting = input.waiting.filter(({ pod }) => namesPod(subject, podName(pod)));
+  const base = { subject, history, leases: leases.map((lease) => located(node, lease)) };
+  if (state !== undefined) return { ...base, ...explainAddress(input, state, leases[0]) };
+  if (waiting.length > 0) return { ...base, address: undefined, ...explainWaiting(input, waiting) };
+  const [lease] = leases;
+  if (lease !== undefined) {
+    return {
+      ...base,
+      address: undefined,
+      answer: `${podName(lease.pod)} has ${lease.address}`,
+      because: leaseReasons(node, lease),
+    };
+  }
+  const last = history.at(-1);
+  if (last === undefined) throw new EnidError("ENID_NOTHING_KNOWN", { subject });
+  return { ...base, address: undefined, answer: `${subject} has no address here now`, because: [`last: ${last.what}`] };
+}
+
+function explainAddress(
+  input: ExplainInput,
+  state: NonNullable<ReturnType<NodeState["pool"]["stateOf"]>>,
+  lease: Lease | undefined,
+) {
+  const { subject, node, nowMs } = input;
+  const block = node.pool.blockOf(subject);
+  const record = block === undefined ? undefined : node.interfaces.get(block.interfaceId);
+  const cooling = [...node.pool.coolings()].find(({ address }) => address === subject);
+  const unusable = record === undefined ? "its interface is unknown" : node.unusableBecause(record);
+  const because: string[] = [];
+  if (lease !== undefined) because.push(...leaseReasons(node, lease));
+  if (state === "free") {
+    because.push(
+      unusable === ""
+        ? "it is free; pods are put on the fullest interface first, and the address that is free longest is leased next"
+        : `no pod is given it: ${unusable}`,
+    );
+  }
+  if (cooling !== undefined) {
+    because.push(
+      `it was released and waits ${Math.max(0, Math.ceil((cooling.untilMs - nowMs) / 1_000))} s more, so that peers forget its last pod`,
+    );
+  }
+  if (block !== undefined)
+    because.push(`it is part of ${block.cidr} on ${block.interfaceId} in ${record?.subnetId ?? "an unknown subnet"}`);
+  return {
+    answer: lease === undefined ? `${subject} is ${state}` : `${subject} is leased to ${podName(lease.pod)}`,
+    because,
+    address: {
+      address: subject,
+      state,
+      block: block?.cidr ?? "",
+      interfaceId: block?.interfaceId ?? "",
+      subnetId: record?.subnetId ?? "",
+      coolingUntilMs: cooling?.untilMs ?? 0,
+    },
+  };
+}
+
+function explainWaiting(input: ExplainInput, waiting: readonly WaitingReport[]) {
+  const [first] = waiting;
+  const error = input.whyNone();
+  const seconds = first === undefined ? 0 : Math.round((input.nowMs - first.sinceMs) / 1_000);
+  const left = first === undefined ? 0 : Math.max(0, Math.round((first.deadlineMs - input.nowMs) / 1_000));
+  return {
+    answer: `${input.subject} waits for an address since ${seconds} s`,
+    because: [error.message, error.remedy, `the ADD fails with this reason in ${left} s and the runtime tries again`],
+  };
+}
+
+function leaseReasons(node: NodeState, lease: Lease): string[] {
+  const { interfaceId, subnetId } = located(node, lease);
+  const record = node.interfaces.get(interfaceId);
+  const counts = node.pool.interfaceCounts().find(({ id }) => id === interfaceId);
+  const allowed = node.resolution?.subnets.some(({ id }) => id === subnetId);
+  const { values, origins } = node.settings;
+  const said =
+    values["subnet-ids"].length > 0
+      ? "subnet-ids"
+      : Object.keys(values["subnet-tags"]).length > 0
+        ? "subnet-tags"
+        : undefined;
+  return [
+    `leased to container ${lease.attachment.containerId} (${lease.attachment.interfaceName}) at ${new Date(lease.leasedAtMs).toISOString()}`,
+    `on ${interfaceId}, device ${record?.deviceIndex ?? "unknown"}, which has ${counts?.leased ?? 0} pods and ${counts?.free ?? 0} free addresses`,
+    said === undefined
+      ? `subnet ${subnetId} is the one of the primary interface; the settings name no other`
+      : `subnet ${subnetId} ${allowed === false ? "is no longer allowed" : "is allowed"} by ${said} ${JSON.stringify(values[said])} (${origins[said].kind})`,
+  ];
+}
+
+function located(node: NodeState, lease: Lease) {
+  const interfaceId = node.pool.blockOf(lease.address)?.interfaceId ?? "";
+  return { ...lease, interfaceId, subnetId: node.interfaces.get(interfaceId)?.subnetId ?? "" };
+}

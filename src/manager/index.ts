@@ -1,0 +1,7 @@
+export { DEGRADATION_NAMES, type DegradationName } from "./degradations.ts";
+export { LIMITS } from "./limits.ts";
+export { Manager, type ManagerOptions } from "./manager.ts";
+export { NodeState } from "./node.ts";
+export * from "./ports/index.ts";
+export * from "./reports.ts";
+export type { ConfigurationOffer } from "./settings-keeper.ts";

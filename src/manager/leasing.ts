@@ -1,0 +1,251 @@
+import type { Clock } from "../adapters/index.ts";
+import { EnidError } from "../errors.ts";
+import type { AddAnswer, AddRequest } from "../handoff/cni/port.ts";
+import type { Attachment, Lease } from "../pool/index.ts";
+import { type History, podName } from "./history.ts";
+import type { Ledger } from "./ledger.ts";
+import { LIMITS } from "./limits.ts";
+import type { NodeState } from "./node.ts";
+import type { WaitingReport } from "./reports.ts";
+
+interface Waiting {
+  readonly request: AddRequest;
+  readonly sinceMs: number;
+  readonly deadlineMs: number;
+  readonly resolve: (lease: Lease) => void;
+  readonly reject: (error: EnidError) => void;
+  /** Callers that wait for this one answer: a repeated ADD joins the first. */
+  callers: number;
+}
+
+export interface LeasingOptions {
+  readonly node: NodeState;
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+  readonly history: History;
+  /** Why nothing may be leased now (starting, stopping, a broken invariant); undefined = serve. */
+  readonly closed: () => EnidError | undefined;
+  /** Why the pool cannot give an address, for the pod that waited. */
+  readonly whyNone: () => EnidError;
+  /** Demand or supply changed: bring the next plan forward. `urgent` = a pod waits. */
+  readonly changed: (urgent: boolean) => void;
+}
+
+/**
+ * ADD and DEL. A pod is served from the pool at once, or waits in order of arrival for an address that cools down or
+ * that a plan brings. Every reply follows the commit of its lease.
+ */
+export class Leasing {
+  readonly #options: LeasingOptions;
+  readonly #waiting = new Map<string, { first: Waiting; readonly result: Promise<Lease> }>();
+  /** Leases whose commit is under way: a repeated ADD must not be answered before it. */
+  readonly #committing = new Map<string, Promise<Lease>>();
+
+  constructor(options: LeasingOptions) {
+    this.#options = options;
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.size;
+  }
+
+  waiting(): readonly WaitingReport[] {
+    return [...this.#waiting.values()].map(({ first }) => ({
+      pod: first.request.pod,
+      attachment: first.request.attachment,
+      sinceMs: first.sinceMs,
+      deadlineMs: first.deadlineMs,
+    }));
+  }
+
+  async add(request: AddRequest, signal?: AbortSignal): Promise<AddAnswer> {
+    const key = attachmentKey(request.attachment);
+    // A caller that goes away after its lease was made keeps it: the runtime repeats the ADD or sends DEL, and a repeated
+    // ADD may have been answered with this very lease already.
+    const lease = await this.#obtain(key, request, signal);
+    return { address: lease.address };
+  }
+
+  /** Ends the lease; resolves once durable, or once queued for a disk that refuses to write. */
+  async remove(attachment: Attachment): Promise<void> {
+    const key = attachmentKey(attachment);
+    const waiting = this.#waiting.get(key);
+    if (waiting !== undefined) {
+      this.#waiting.delete(key);
+      waiting.first.reject(this.#noAddress(waiting.first, DELETED));
+    }
+    // An ADD that comes now is another one: it must not be answered with the lease that ends here.
+    this.#committing.delete(key);
+    const { node, clock, ledger, history } = this.#options;
+    const nowMs = clock.nowMs();
+    const ended = node.pool.release(attachment, nowMs, node.settings.values["cooling-seconds"] * 1_000);
+    if (ended === undefined) return;
+    history.add(
+      nowMs,
+      podName(ended.lease.pod),
+      ended.lease.address,
+      `${ended.lease.address} was released and cools down`,
+    );
+    const written = ledger.eventually([{ kind: "lease-end", lease: ended.lease, cooling: ended.cooling }]);
+    this.#options.changed(false);
+    await written;
+  }
+
+  lookup(attachment: Attachment): Lease | undefined {
+    return this.#committing.has(attachmentKey(attachment)) ? undefined : this.#options.node.pool.leaseOf(attachment);
+  }
+
+  /** Gives what is free to those who wait longest. */
+  serve(): void {
+    if (this.#options.closed() !== undefined) return;
+    for (const [key, { first }] of this.#waiting) {
+      const lease = this.#lease(key, first.request);
+      if (lease === undefined) return;
+      this.#waiting.delete(key);
+      lease.then(first.resolve, first.reject);
+    }
+  }
+
+  /** Fails those whose time is over, and those whom nothing under way can serve. */
+  expire(hopeless: { readonly count: number; readonly reason: EnidError } | undefined): void {
+    const nowMs = this.#options.clock.nowMs();
+    for (const [key, { first }] of this.#waiting) {
+      if (first.deadlineMs > nowMs) continue;
+      this.#fail(key, first, this.#options.closed() ?? this.#options.whyNone());
+    }
+    if (hopeless === undefined) return;
+    const last = [...this.#waiting].slice(Math.max(0, this.#waiting.size - hopeless.count));
+    for (const [key, { first }] of last) this.#fail(key, first, hopeless.reason);
+  }
+
+  /** Usable addresses whose cooling ends before the time of the last that waits is over. */
+  coolingInTime(): number {
+    const { pool } = this.#options.node;
+    const latestMs = Math.max(...[...this.#waiting.values()].map(({ first }) => first.deadlineMs));
+    let inTime = 0;
+    for (const { untilMs } of pool.coolings()) if (untilMs < latestMs) inTime++;
+    return Math.min(inTime, pool.usableCounts().cooling);
+  }
+
+  rejectAll(error: EnidError): void {
+    for (const { first } of this.#waiting.values()) first.reject(error);
+    this.#waiting.clear();
+  }
+
+  nextDeadlineMs(): number | undefined {
+    let next: number | undefined;
+    for (const { first } of this.#waiting.values()) next = Math.min(next ?? first.deadlineMs, first.deadlineMs);
+    return next;
+  }
+
+  #obtain(key: string, request: AddRequest, signal: AbortSignal | undefined): Promise<Lease> {
+    const committing = this.#committing.get(key);
+    if (committing !== undefined) return committing;
+    const existing = this.#options.node.pool.leaseOf(request.attachment);
+    if (existing !== undefined) return Promise.resolve(existing);
+    const waiting = this.#waiting.get(key);
+    if (waiting !== undefined) {
+      waiting.first.callers += 1;
+      this.#abandonOn(signal, key, waiting.first);
+      return waiting.result;
+    }
+
+    // Those who wait come first: a newcomer must not take the address that just became free.
+    if (this.#waiting.size === 0 && this.#options.closed() === undefined) {
+      const lease = this.#lease(key, request);
+      if (lease !== undefined) return lease;
+    }
+    return this.#wait(key, request, signal);
+  }
+
+  /** Takes an address out of the pool; resolves once that is durable. Undefined when none is free. */
+  #lease(key: string, request: AddRequest): Promise<Lease> | undefined {
+    const { node, clock, history } = this.#options;
+    const nowMs = clock.nowMs();
+    const outcome = node.pool.lease(request.attachment, request.pod, nowMs);
+    if (outcome.kind === "none") return undefined;
+    // The state had it (the pod waited since before that was loaded): durable already, and nothing may take it back.
+    if (outcome.kind === "existing") return Promise.resolve(outcome.lease);
+    history.add(
+      nowMs,
+      podName(request.pod),
+      outcome.lease.address,
+      `${podName(request.pod)} was given ${outcome.lease.address}`,
+    );
+    this.#options.changed(false);
+    return this.#commit(key, outcome.lease);
+  }
+
+  #commit(key: string, lease: Lease): Promise<Lease> {
+    const { ledger, node } = this.#options;
+    // A DEL may have ended it meanwhile; then there is nothing to answer with, and nothing to take back.
+    const holds = () => node.pool.leaseOf(lease.attachment) === lease;
+    const committing = ledger
+      .must([{ kind: "lease-put", lease }])
+      .then(
+        () => {
+          if (holds()) return lease;
+          throw this.#noAddress({ request: lease, sinceMs: lease.leasedAtMs }, DELETED);
+        },
+        (error: EnidError) => {
+          if (holds()) node.pool.undoLease(lease.attachment);
+          throw error;
+        },
+      )
+      .finally(() => {
+        if (this.#committing.get(key) === committing) this.#committing.delete(key);
+      });
+    this.#committing.set(key, committing);
+    return committing;
+  }
+
+  #wait(key: string, request: AddRequest, signal: AbortSignal | undefined): Promise<Lease> {
+    if (this.#waiting.size >= LIMITS.waitingMax) {
+      return Promise.reject(new EnidError("ENID_TOO_MANY_WAITING", { waiting: this.#waiting.size }));
+    }
+    const sinceMs = this.#options.clock.nowMs();
+    const { promise, resolve, reject } = Promise.withResolvers<Lease>();
+    const deadlineMs = sinceMs + this.#options.node.settings.values["add-wait-seconds"] * 1_000;
+    const first = { request, sinceMs, deadlineMs, resolve, reject, callers: 1 };
+    this.#waiting.set(key, { first, result: promise });
+    this.#abandonOn(signal, key, first);
+    this.#options.changed(true);
+    return promise;
+  }
+
+  #abandonOn(signal: AbortSignal | undefined, key: string, waiting: Waiting): void {
+    const abandon = () => {
+      waiting.callers -= 1;
+      if (waiting.callers > 0 || this.#waiting.get(key)?.first !== waiting) return;
+      this.#waiting.delete(key);
+      waiting.reject(this.#noAddress(waiting, "the caller went away while it waited"));
+    };
+    if (signal?.aborted) abandon();
+    else signal?.addEventListener("abort", abandon, { once: true });
+  }
+
+  #fail(key: string, waiting: Waiting, reason: EnidError): void {
+    this.#waiting.delete(key);
+    const error = this.#noAddress(waiting, reason.message, reason);
+    const { history, clock } = this.#options;
+    history.add(clock.nowMs(), podName(waiting.request.pod), "", `no address: ${reason.message}. ${reason.remedy}`);
+    waiting.reject(error);
+  }
+
+  #noAddress(waiting: Pick<Waiting, "request" | "sinceMs">, reason: string, cause?: EnidError): EnidError {
+    const waitedMs = this.#options.clock.nowMs() - waiting.sinceMs;
+    const details = cause?.toJSON();
+    return new EnidError(
+      "ENID_NO_ADDRESS",
+      { pod: podName(waiting.request.pod), waitedMs, reason },
+      { ...(cause === undefined ? {} : { cause }), ...(details === undefined ? {} : { details }) },
+    );
+  }
+}
+
+const DELETED = "the pod was deleted while it waited";
+
+/** NUL cannot be part of an environment variable, so no two attachments share a key. */
+function attachmentKey(attachment: Attachment): string {
+  return `${attachment.network}\0${attachment.containerId}\0${attachment.interfaceName}`;
+}

@@ -1,0 +1,126 @@
+import type { Clock } from "../adapters/index.ts";
+import { coerceError, type EnidError } from "../errors.ts";
+import type { Degradations } from "./degradations.ts";
+import { LIMITS } from "./limits.ts";
+import type { Change, Store, Telemetry } from "./ports/index.ts";
+
+interface Batch {
+  /** Order in which the changes came about. */
+  readonly order: number;
+  readonly changes: readonly Change[];
+}
+
+/**
+ * Every write to the store. Some changes must be durable before anything goes on (`must`: a lease before its reply, an
+ * intent before its call). Others must never be lost but may be late (`eventually`: the end of a lease while the disk
+ * is full, since DEL is served in any case): they are kept here in order and go ahead of the next commit. Should they
+ * be refused again, the store's own constraints refuse a lease that meets the one that has not ended yet.
+ */
+export class Ledger {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #degradations: Degradations;
+  readonly #telemetry: Telemetry;
+  /** What the disk refused, in order. */
+  #backlog: Batch[] = [];
+  #nextOrder = 0;
+  /** Why the disk refused last; undefined once it took something again. */
+  #refusal: EnidError | undefined;
+  #refusedAtMs = 0;
+
+  constructor(store: Store, clock: Clock, degradations: Degradations, telemetry: Telemetry) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#degradations = degradations;
+    this.#telemetry = telemetry;
+  }
+
+  /** Why the disk refuses at the moment, as far as is known. */
+  get refusal(): EnidError | undefined {
+    return this.#refusal;
+  }
+
+  /** The disk refused lately: what can wait is not tried again before then. Wall ms; 0 = it took what came last. */
+  get refusedUntilMs(): number {
+    return this.#refusal === undefined ? 0 : this.#refusedAtMs + LIMITS.diskAgainMs;
+  }
+
+  /** Resolves once durable; rejects with ENID_STATE_WRITE_FAILED, and then nothing of it was written. */
+  async must(changes: readonly Change[]): Promise<void> {
+    this.retry();
+    try {
+      await this.#store.commit(changes);
+      this.#written();
+    } catch (thrown) {
+      throw this.#failed(thrown);
+    }
+  }
+
+  /** Resolves once written or, when the disk refuses, once queued. Never rejects. */
+  async eventually(changes: readonly Change[]): Promise<void> {
+    this.retry();
+    if (changes.length > 0) await this.#write({ order: this.#nextOrder++, changes });
+  }
+
+  /** Tries again what the disk refused; called by the tick too. */
+  retry(): void {
+    const late = this.#backlog;
+    this.#backlog = [];
+    for (const batch of late) void this.#write(batch);
+  }
+
+  /** `retry`, and waits for it: the last words before the end. */
+  async flush(): Promise<void> {
+    const late = this.#backlog;
+    this.#backlog = [];
+    await Promise.all(late.map((batch) => this.#write(batch)));
+  }
+
+  async #write(batch: Batch): Promise<void> {
+    try {
+      await this.#store.commit(batch.changes);
+      this.#written();
+    } catch (thrown) {
+      const error = this.#failed(thrown);
+      if (mayPass(error)) this.#keep(batch);
+      else if (batch.changes.length > 1)
+        this.#keep(...batch.changes.map((change) => ({ order: batch.order, changes: [change] })));
+      else this.#drop(batch, error);
+    }
+  }
+
+  #keep(...batches: readonly Batch[]): void {
+    this.#backlog = [...this.#backlog, ...batches].sort((a, b) => a.order - b.order);
+  }
+
+  /** A change that can never be written would hold up all that follow it. */
+  #drop({ changes }: Batch, error: EnidError): void {
+    this.#telemetry.event({
+      name: "state-change-refused",
+      level: "error",
+      message: `the state refuses a change for good: ${error.message}`,
+      fields: { changes: changes.map(({ kind }) => kind) },
+    });
+  }
+
+  #written(): void {
+    this.#refusal = undefined;
+    if (this.#backlog.length === 0) this.#degradations.clear("state-write-failing");
+  }
+
+  #failed(thrown: unknown): EnidError {
+    const error = coerceError(thrown);
+    if (mayPass(error)) {
+      this.#refusal = error;
+      this.#refusedAtMs = this.#clock.nowMs();
+    }
+    this.#degradations.set("state-write-failing", error, this.#clock.nowMs());
+    return error;
+  }
+}
+
+/** Whether the same change may be written later: a full or failing disk, not a contradiction. */
+function mayPass(error: EnidError): boolean {
+  const reason = (error.details as { readonly reason?: unknown } | undefined)?.reason;
+  return reason !== "conflict" && reason !== "invalid";
+}

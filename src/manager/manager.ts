@@ -1,0 +1,394 @@
+import { type Clock, type Random, steady } from "../adapters/index.ts";
+import type { Settings } from "../configuration/index.ts";
+import { EnidError } from "../errors.ts";
+import type { AddAnswer, AddRequest, LeaseService } from "../handoff/cni/port.ts";
+import { type Plan, plan } from "../planning/index.ts";
+import type { Attachment, Lease } from "../pool/index.ts";
+import { Actor, removalOf } from "./acting.ts";
+import { Activities } from "./activities.ts";
+import { Degradations } from "./degradations.ts";
+import { dryRun } from "./dry-run.ts";
+import { explain } from "./explaining.ts";
+import { History } from "./history.ts";
+import { Leasing } from "./leasing.ts";
+import { Ledger } from "./ledger.ts";
+import { LIMITS } from "./limits.ts";
+import { Loop } from "./loop.ts";
+import { NodeState } from "./node.ts";
+import { Observer } from "./observing.ts";
+import type { NodeFacts, Provider, Store, Telemetry } from "./ports/index.ts";
+import { hopelessCount, shortfallError, whyNone } from "./reasons.ts";
+import type { Explanation, ManagerControl, PlanReport, StatusReport } from "./reports.ts";
+import { restorePool } from "./restoring.ts";
+import { Restraint } from "./restraint.ts";
+import { SelfCheck } from "./self-check.ts";
+import { type ConfigurationOffer, SettingsKeeper } from "./settings-keeper.ts";
+import { statusReport } from "./status.ts";
+import { Surveyor, selectionKey } from "./surveying.ts";
+
+export interface ManagerOptions {
+  readonly provider: Provider;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly telemetry: Telemetry;
+  /** Identity of this boot of the machine: leases of another boot are over. */
+  readonly bootId: string;
+}
+
+/**
+ * The one owner of the node's addresses. It observes, plans and acts at its own pace; ADD and DEL are served from the
+ * pool in between. All changes of the pool happen in synchronous code of this process: there is one writer, so there
+ * are no locks.
+ *
+ * Phases: `starting` (state loaded; warm leases are served if state, boot and selection are those of before; the node is
+ * identified, intents of a crash are settled, EC2 is observed once) → `growing` (min-allocate not reached) ⇄ `ready` →
+ * `stopping` (no new pods; what runs is given some seconds, the rest is left to recovery).
+ */
+export class Manager implements ManagerControl, LeaseService {
+  readonly #provider: Provider;
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #telemetry: Telemetry;
+  readonly #bootId: string;
+
+  readonly #degradations: Degradations;
+  readonly #ledger: Ledger;
+  readonly #keeper: SettingsKeeper;
+  readonly #node: NodeState;
+  readonly #restraint: Restraint;
+  readonly #observer: Observer;
+  readonly #activities: Activities;
+  readonly #actor: Actor;
+  readonly #surveyor: Surveyor;
+  readonly #leasing: Leasing;
+  readonly #loop: Loop;
+  readonly #selfCheck: SelfCheck;
+  readonly #history = new History(LIMITS.historyEntries);
+
+  #startedAtMs = 0;
+  #begun = false;
+  #warm = false;
+  #stopping = false;
+  #lastPlan: Plan | undefined;
+
+  constructor(options: ManagerOptions) {
+    this.#provider = options.provider;
+    this.#store = options.store;
+    this.#clock = steady(options.clock);
+    this.#random = options.random;
+    this.#telemetry = options.telemetry;
+    this.#bootId = options.bootId;
+    const clock = this.#clock;
+    const telemetry = this.#telemetry;
+    this.#degradations = new Degradations(telemetry);
+    this.#ledger = new Ledger(this.#store, clock, this.#degradations, telemetry);
+    this.#keeper = new SettingsKeeper({
+      ledger: this.#ledger,
+      clock,
+      telemetry,
+      degradations: this.#degradations,
+      servesNodeRanges: this.#provider.name === "node-cidr",
+    });
+    this.#node = new NodeState(this.#keeper.settings);
+    this.#selfCheck = new SelfCheck(this.#node, this.#degradations);
+    this.#restraint = new Restraint(clock, this.#random, this.#degradations);
+    this.#loop = new Loop(clock, () => this.#tick());
+    this.#activities = new Activities(clock, LIMITS.activityMs, () => this.#loop.wake(0));
+    const shared = {
+      node: this.#node,
+      ledger: this.#ledger,
+      clock,
+      telemetry,
+      history: this.#history,
+      degradations: this.#degradations,
+    };
+    this.#observer = new Observer(shared);
+    this.#actor = new Actor({
+      ...shared,
+      provider: this.#provider,
+      observer: this.#observer,
+      restraint: this.#restraint,
+      activities: this.#activities,
+      random: this.#random,
+      askCloud: () => this.#surveyor.askCloud(LIMITS.staleMs),
+      distrustSubnets: () => this.#surveyor.distrustSubnets(),
+    });
+    this.#surveyor = new Surveyor({
+      ...shared,
+      provider: this.#provider,
+      observer: this.#observer,
+      keeper: this.#keeper,
+      activities: this.#activities,
+      random: this.#random,
+      leaked: (interfaces) => {
+        for (const leaked of interfaces) this.#actor.begin(removalOf(leaked));
+      },
+    });
+    this.#leasing = new Leasing({
+      ...shared,
+      closed: () => this.#closed(),
+      whyNone: () => this.#whyNone(),
+      changed: (urgent) => (urgent ? this.#loop.wakeAfterBurst() : this.#loop.wake(this.#refillMs())),
+    });
+  }
+
+  /**
+   * Loads the state, puts the settings in force and begins the loop. Resolves as soon as ADD can be served from what
+   * the state holds, or waits for the node to be known.
+   * @throws EnidError ENID_CONFIG_* when neither the file nor the state has a usable configuration, ENID_STATE_*.
+   */
+  async start(offer: ConfigurationOffer): Promise<void> {
+    this.#startedAtMs = this.#clock.nowMs();
+    const loaded = this.#store.load();
+    await this.#keeper.begin(loaded, offer);
+    this.#node.settings = this.#keeper.settings;
+    const sameBoot = loaded.bootId === this.#bootId;
+    const state = sameBoot ? loaded : { ...loaded, leases: [] };
+    const sameSelection = loaded.resolution?.selection === selectionKey(this.#keeper.settings);
+    // Another boot may be another instance started from this disk: then nothing is served before the node is known.
+    this.#warm = sameBoot && sameSelection && state.instanceId !== "" && state.blocks.length > 0;
+    if (this.#warm) this.#node.trusted = new Set(loaded.resolution?.subnetIds);
+    restorePool(this.#node, state, this.#clock.nowMs(), this.#telemetry);
+    this.#actor.adopt(state.intents);
+    // Recorded with the identity, so that a boot in which the node was never identified has no warm start either.
+    this.#surveyor.remember(state, sameBoot ? undefined : { kind: "boot-started", bootId: this.#bootId });
+    this.#begun = true;
+    this.#telemetry.event({
+      name: "started",
+      level: "info",
+      message: `state loaded: ${state.leases.length} leases, ${state.blocks.length} blocks, ${state.intents.length} intents`,
+      fields: { warm: this.#warm, leases: state.leases.length, blocks: state.blocks.length, sameBoot },
+    });
+    if (!this.#stopping) this.#loop.start();
+  }
+
+  /** Takes no new pods, gives what runs `graceMs`, leaves the rest to the next start's recovery, flushes the state. */
+  async stop(graceMs = 8_000): Promise<void> {
+    this.#stopping = true;
+    this.#leasing.rejectAll(new EnidError("ENID_STOPPING"));
+    this.#loop.stop();
+    await this.#activities.stop(graceMs);
+    await this.#ledger.flush();
+    await this.#provider.close();
+    await this.#store.close();
+  }
+
+  /** The watcher found the file changed. */
+  async offerConfiguration(offer: ConfigurationOffer): Promise<void> {
+    if (await this.#keeper.offer(offer)) this.#apply(this.#keeper.settings);
+  }
+
+  add(request: AddRequest, signal?: AbortSignal): Promise<AddAnswer> {
+    if (this.#stopping) return Promise.reject(new EnidError("ENID_STOPPING"));
+    return this.#leasing.add(request, signal);
+  }
+
+  remove(attachment: Attachment): Promise<void> {
+    // Before the state is loaded every pod looks unknown: the runtime has to ask again.
+    if (!this.#begun) return Promise.reject(this.#closed());
+    return this.#leasing.remove(attachment);
+  }
+
+  lookup(attachment: Attachment): Lease | undefined {
+    return this.#leasing.lookup(attachment);
+  }
+
+  notReady(): EnidError | undefined {
+    const closed = this.#closed();
+    if (closed !== undefined) return closed;
+    const { available } = this.#node.supply();
+    const wanted = this.#readyAt();
+    if (available >= wanted) return undefined;
+    return new EnidError("ENID_NOT_READY", { available, wanted, reason: this.#whyNone().message });
+  }
+
+  /** Monotonic ms since the loop ticked last; the liveness check compares it with the heartbeat. */
+  tickAgeMs(): number {
+    return this.#clock.monotonicMs() - this.#loop.lastTickMs;
+  }
+
+  status(): StatusReport {
+    const notReady = this.#stopping ? new EnidError("ENID_STOPPING") : this.notReady();
+    const starting = this.#closed() !== undefined;
+    return statusReport({
+      phase: this.#stopping ? "stopping" : starting ? "starting" : notReady === undefined ? "ready" : "growing",
+      notReady,
+      startedAtMs: this.#startedAtMs,
+      provider: this.#provider.name,
+      node: this.#node,
+      restraint: this.#restraint,
+      waiting: this.#leasing.waiting(),
+      degraded: this.#degradations.list(),
+      configuration: this.#keeper.report(this.#node.facts),
+      store: this.#store.facts(),
+      observedAtMs: this.#surveyor.observedAtMs,
+    });
+  }
+
+  dryRun(waiting: number): PlanReport {
+    return dryRun({
+      node: this.#node,
+      provider: this.#provider,
+      restraint: this.#restraint,
+      nowMs: this.#clock.nowMs(),
+      waiting: this.#leasing.waitingCount + waiting,
+      obstacle: this.#closed() ?? this.#surveyor.resolveError,
+    });
+  }
+
+  explain(subject: string): Explanation {
+    return explain({
+      subject,
+      node: this.#node,
+      history: this.#history,
+      waiting: this.#leasing.waiting(),
+      whyNone: () => this.#closed() ?? this.#whyNone(),
+      nowMs: this.#clock.nowMs(),
+    });
+  }
+
+  leases(): readonly Lease[] {
+    return [...this.#node.pool.leases()];
+  }
+
+  /** What is wrong inside the pool, a sentence each; empty unless enid has a bug. Looks at every address. */
+  problems(): readonly string[] {
+    return this.#node.pool.problems();
+  }
+
+  async setOverride(assignment: string): Promise<Settings> {
+    await this.#keeper.set(assignment);
+    this.#apply(this.#keeper.settings);
+    return this.#keeper.settings;
+  }
+
+  async unsetOverride(name: string): Promise<Settings> {
+    await this.#keeper.unset(name);
+    this.#apply(this.#keeper.settings);
+    return this.#keeper.settings;
+  }
+
+  /** One round: time passes, what is free is given out, what is due is looked at, and a plan is begun. */
+  #tick(): number {
+    const nowMs = this.#clock.nowMs();
+    const ended = this.#node.pool.cool(nowMs);
+    if (ended.length > 0) void this.#ledger.eventually([{ kind: "cooling-end", addresses: ended }]);
+    else this.#ledger.retry();
+    this.#leasing.serve();
+    this.#surveyor.look(nowMs);
+    const { facts } = this.#node;
+    if (facts !== undefined) {
+      this.#actor.settleDue();
+      this.#selfCheck.checkDue(nowMs);
+    }
+    if (
+      facts !== undefined &&
+      this.#node.resolution !== undefined &&
+      this.#surveyor.current &&
+      this.#selfCheck.broken === undefined
+    ) {
+      this.#planAndAct(facts, nowMs);
+    } else this.#leasing.expire(undefined);
+    return this.#pauseMs();
+  }
+
+  #refillMs(): number {
+    const isLow = this.#node.supply().free * 2 < this.#node.watermarks().preAllocate;
+    return isLow ? LIMITS.refillSoonMs : LIMITS.refillDelayMs;
+  }
+
+  /** How long nothing becomes due by itself. */
+  #pauseMs(): number {
+    const nowMs = this.#clock.nowMs();
+    const moments = [
+      this.#node.pool.nextCoolingEndMs(),
+      this.#leasing.nextDeadlineMs(),
+      this.#actor.nextSettleMs(),
+      this.#restraint.nextMs(),
+      this.#ledger.refusedUntilMs,
+      ...this.#surveyor.nextMs(),
+    ];
+    // A moment that has passed and still stands waits for an activity, whose end wakes the loop.
+    const future = moments.filter((moment) => moment !== undefined && moment > nowMs) as number[];
+    return future.length === 0 ? LIMITS.heartbeatMs : Math.max(1, Math.min(...future) - nowMs);
+  }
+
+  #planAndAct(facts: NodeFacts, nowMs: number): void {
+    const input = this.#node.planInput(facts, nowMs, this.#leasing.waitingCount, this.#restraint);
+    this.#lastPlan = plan(input);
+    const { steps, shortfall, planned, deferred = 0 } = this.#lastPlan;
+    // Growth never acts on old subnet facts, and a subnet that was empty is looked at again: when the look-up that
+    // begins now ends, there is another tick.
+    const fresh = this.#surveyor.fresh(nowMs);
+    const waits = !fresh && (steps.length > 0 || shortfall?.kind === "subnets-empty");
+    this.#surveyor.growthWaits(waits);
+    if (waits) this.#surveyor.look(nowMs);
+    if (fresh && nowMs >= this.#ledger.refusedUntilMs) for (const step of steps) this.#actor.begin(step);
+    if (steps.length === 0 && shortfall?.kind !== "blocked") this.#restraint.rest();
+    this.#reportShortfall(shortfall, nowMs);
+    const supply = {
+      waiting: input.waiting,
+      pending: input.pending + planned + deferred,
+      free: this.#node.supply().free,
+      coolingInTime: this.#leasing.coolingInTime(),
+    };
+    const hopeless = hopelessCount(this.#lastPlan, supply, this.#node);
+    this.#leasing.expire(hopeless === 0 ? undefined : { count: hopeless, reason: this.#whyNone() });
+  }
+
+  #reportShortfall(shortfall: Plan["shortfall"], nowMs: number): void {
+    const error = shortfall && shortfallError(shortfall, { node: this.#node, restraint: this.#restraint });
+    if (error !== undefined && shortfall?.kind === "subnets-empty")
+      this.#degradations.set("subnet-exhausted", error, nowMs);
+    // A buffer that cannot be had is no trouble while there is a free address.
+    if (error !== undefined && shortfall?.kind === "instance-full" && this.#node.supply().free === 0)
+      this.#degradations.set("instance-full", error, nowMs);
+    else this.#degradations.clear("instance-full");
+  }
+
+  #apply(settings: Settings): void {
+    const selectionChanged = selectionKey(this.#node.settings) !== selectionKey(settings);
+    this.#node.settings = settings;
+    if (selectionChanged) this.#surveyor.selectionChanged();
+    this.#restraint.lift();
+    if (this.#node.refreshUsability()) this.#surveyor.adoptionDue();
+    this.#loop.wake(0);
+  }
+
+  /** Why nothing may be leased now. */
+  #closed(): EnidError | undefined {
+    if (this.#stopping) return new EnidError("ENID_STOPPING");
+    if (!this.#begun) return new EnidError("ENID_STARTING", { waitingFor: "the state is being loaded" });
+    if (this.#selfCheck.broken !== undefined) return this.#selfCheck.broken;
+    if (this.#warm || this.#surveyor.observed) return undefined;
+    const why = (waitingFor: string, doing: string) => {
+      const degraded = this.#degradations.list().find(({ name }) => STARTING_OBSTACLES.includes(name));
+      return new EnidError("ENID_STARTING", { waitingFor: `${waitingFor} (${degraded?.error.message ?? doing})` });
+    };
+    if (this.#node.facts === undefined) return why("who this node is", "instance metadata is being read");
+    return why("what this node holds", "EC2 is being asked");
+  }
+
+  #whyNone(): EnidError {
+    return whyNone({
+      node: this.#node,
+      restraint: this.#restraint,
+      surveyor: this.#surveyor,
+      degradations: this.#degradations,
+      diskError: this.#ledger.refusal,
+      plan: this.#lastPlan,
+      nowMs: this.#clock.nowMs(),
+    });
+  }
+
+  /** Addresses at which the node counts as ready: min-allocate, at least one, at most what it can hold. */
+  #readyAt(): number {
+    const { minAllocate, maxAllocate } = this.#node.watermarks();
+    const most = Math.min(this.#node.capacity() || Number.POSITIVE_INFINITY, maxAllocate || Number.POSITIVE_INFINITY);
+    return Math.min(Math.max(1, minAllocate), most);
+  }
+}
+
+const STARTING_OBSTACLES = ["node-unknown", "no-subnet", "no-security-group", "cloud-away"];

@@ -1,0 +1,4 @@
+export * from "./provider.ts";
+export * from "./records.ts";
+export * from "./store.ts";
+export * from "./telemetry.ts";

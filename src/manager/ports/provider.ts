@@ -1,0 +1,153 @@
+import type { Step } from "../../planning/index.ts";
+import type { Intent, InterfaceRecord } from "./records.ts";
+
+/**
+ * The cloud adapter: observes what the node has and executes steps. Implementations: providers/aws (and node-cidr).
+ * test/contracts/provider.ts is the suite that each passes.
+ *
+ * Every method rejects with an EnidError only. The manager never calls `execute` without a committed intent, and never
+ * two steps for one interface at a time; a provider must still be safe when told to settle the same intent twice.
+ */
+export interface Provider {
+  readonly name: string;
+
+  /** Who and where the node is, and what it can hold. Fixed for the life of the process; costs describes only. */
+  identify(signal?: AbortSignal): Promise<NodeFacts>;
+
+  /**
+   * The subnets and security groups that the selection allows. STRICT: nothing matches = ENID_SUBNET_NO_MATCH or
+   * ENID_SECURITY_GROUP_NO_MATCH, which list what was seen and why each was refused; never another one.
+   */
+  resolve(selection: Selection, signal?: AbortSignal): Promise<Resolution>;
+
+  /**
+   * What the node has now. `metadata` costs no EC2 call and may be late in both directions; `cloud` asks EC2 itself
+   * (one DescribeNetworkInterfaces, paginated) and may still lag mutations by seconds. Interfaces of `cloud` include
+   * those that enid made for this node and that are not attached.
+   */
+  observe(source: ObservationSource, signal?: AbortSignal): Promise<Observation>;
+
+  /**
+   * Carries out the intent's step. `progress` must be awaited before the next call to the cloud: it commits what a
+   * crash would otherwise forget (interface id, attachment id).
+   */
+  execute(intent: Intent, progress: ReportProgress, signal?: AbortSignal): Promise<StepOutcome>;
+
+  /**
+   * After a crash or an unknown outcome: finds out what became of the intent and finishes it (`finish`) or undoes it
+   * (`undo`), so that nothing of it leaks. Idempotent; safe when nothing had happened yet.
+   */
+  settle(intent: Intent, how: "finish" | "undo", progress: ReportProgress, signal?: AbortSignal): Promise<StepOutcome>;
+
+  /** The cloud calls that a step would make, in order, for dry runs. Makes none. */
+  calls(step: Step): readonly PlannedCall[];
+
+  close(): Promise<void>;
+}
+
+export type ReportProgress = (progress: Pick<Intent, "interfaceId" | "attachmentId">) => Promise<void>;
+
+export type ObservationSource = "metadata" | "cloud";
+
+export interface NodeFacts {
+  readonly instanceId: string;
+  readonly instanceType: string;
+  readonly region: string;
+  readonly availabilityZone: string;
+  readonly vpcId: string;
+  /** Undefined while STS does not answer: nothing depends on it but reports. */
+  readonly accountId: string | undefined;
+  readonly primaryInterfaceId: string;
+  readonly primarySubnetId: string;
+  readonly limits: InstanceLimits;
+}
+
+export interface InstanceLimits {
+  /** Interfaces on the default network card, the primary one included. */
+  readonly maxInterfaces: number;
+  /** IPv4 addresses per interface, its primary one included. */
+  readonly ipv4PerInterface: number;
+  /** Where the figures come from: EC2 itself, or the table shipped with enid. */
+  readonly source: "ec2" | "table";
+  readonly hypervisor: "nitro" | "xen" | "";
+  readonly bareMetal: boolean;
+}
+
+/** What the settings say about subnets and security groups. Empty = not said. */
+export interface Selection {
+  readonly subnetIds: readonly string[];
+  readonly subnetTags: Readonly<Record<string, string>>;
+  readonly securityGroups: readonly string[];
+  readonly securityGroupTags: Readonly<Record<string, string>>;
+  readonly excludeInterfaceTags: Readonly<Record<string, string>>;
+  readonly deleteOnTermination: boolean;
+}
+
+export interface Resolution {
+  /** Allowed subnets of the node's VPC and zone, at least one. */
+  readonly subnets: readonly SubnetFact[];
+  /** Seen but not allowed, with why. */
+  readonly refused: readonly { readonly id: string; readonly why: string }[];
+  /** At least one. */
+  readonly securityGroups: readonly string[];
+}
+
+export interface SubnetFact {
+  readonly id: string;
+  readonly cidr: string;
+  readonly freeAddresses: number;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+export interface Observation {
+  readonly source: ObservationSource;
+  /** False: a part could not be read, so absence of anything means nothing. */
+  readonly complete: boolean;
+  /** Wall ms at which the reading began: what changed later is newer than the observation. */
+  readonly startedAtMs: number;
+  readonly interfaces: readonly ObservedInterface[];
+}
+
+export interface ObservedInterface extends InterfaceRecord {
+  readonly attached: boolean;
+  /** Secondary IPv4 addresses as text, without the primary one. */
+  readonly addresses: readonly string[];
+  /** Delegated IPv4 prefixes as canonical CIDRs. */
+  readonly prefixes: readonly string[];
+}
+
+export type StepOutcome =
+  /** Done and seen in the answers. `added` are canonical CIDRs that the pool may use now. */
+  | { readonly kind: "done"; readonly interface: ObservedInterface; readonly added: readonly string[] }
+  /** Settled by undoing, or found never to have happened: nothing of it is left in the cloud. */
+  | { readonly kind: "undone" }
+  /** Released blocks or a removed interface are gone. */
+  | { readonly kind: "gone"; readonly cidrs: readonly string[]; readonly interfaceId: string };
+
+/** How the manager reacts to a failed step; carried as `details` of the EnidError that execute or settle rejects with. */
+export interface StepFailure {
+  readonly class: FailureClass;
+  /** EC2's code, for logs and metrics. */
+  readonly ec2Code: string;
+  /** `none`: certainly no effect, the intent can be closed. `unknown`: it must be settled. */
+  readonly effect: "none" | "unknown";
+  readonly subnetId?: string;
+}
+
+/** docs/ec2.md has the code → class table (source: ec2 error catalogue). */
+export const FAILURE_CLASSES = [
+  "throttled", // back off all mutations
+  "subnet-exhausted", // back off that subnet
+  "limit", // our picture is stale: observe, then plan anew
+  "unauthorized", // slow probe
+  "configuration", // needs the operator
+  "transient", // short back-off
+  "gone", // the object does not exist: observe
+  "bug", // enid asked something wrong; long back-off
+] as const;
+export type FailureClass = (typeof FAILURE_CLASSES)[number];
+
+export interface PlannedCall {
+  readonly action: string;
+  readonly parameters: Readonly<Record<string, string | number | boolean>>;
+}

@@ -1,0 +1,124 @@
+import { EnidError } from "../errors.ts";
+import type { Plan, PlanSubnet, ShortfallReason } from "../planning/index.ts";
+import type { Degradations } from "./degradations.ts";
+import { LIMITS } from "./limits.ts";
+import { type NodeState, stepCount } from "./node.ts";
+import type { Restraint } from "./restraint.ts";
+import type { Surveyor } from "./surveying.ts";
+
+export interface ReasonInput {
+  readonly node: NodeState;
+  readonly restraint: Restraint;
+  readonly surveyor: Pick<Surveyor, "current" | "resolveError" | "fresh">;
+  readonly degradations: Degradations;
+  /** The disk refused lately, so no step is begun. */
+  readonly diskError: EnidError | undefined;
+  readonly plan: Plan | undefined;
+  readonly nowMs: number;
+}
+
+/** Why a pod that asks now gets no address: the first obstacle on the way to one. */
+export function whyNone(input: ReasonInput): EnidError {
+  const { node, surveyor, degradations, plan } = input;
+  if (node.facts === undefined) {
+    return growing("instance metadata to say who this node is", degradations.messageOf("node-unknown"));
+  }
+  if (node.resolution === undefined) return surveyor.resolveError ?? growing("EC2 to say which subnets are allowed");
+  if (!surveyor.current) return growing("EC2 to say what the node holds", degradations.messageOf("cloud-away"));
+  const unsettled = whatIsUnsettled(node);
+  const shortfall = plan?.shortfall;
+  if (shortfall !== undefined && isHard(shortfall) && unsettled === undefined) return shortfallError(shortfall, input);
+  if (input.diskError !== undefined) return input.diskError;
+  const asks = (plan?.steps.length ?? 0) > 0 || shortfall?.kind === "subnets-empty";
+  if (asks && !surveyor.fresh(input.nowMs)) {
+    return surveyor.resolveError ?? growing("EC2 to say how many addresses the subnets have");
+  }
+  if (shortfall !== undefined && !isHard(shortfall)) return shortfallError(shortfall, input);
+  const running = [...node.intents.values()].filter(({ state }) => state === "running");
+  const doing = running.map(({ intent }) => `${intent.step.kind} (${stepCount(intent)} addresses)`);
+  if (doing.length > 0) return growing(`EC2 to carry out ${doing.join(", ")}`);
+  return unsettled ?? growing("the next plan");
+}
+
+/** A plan's shortfall as an error of the catalogue, with the node's values. */
+export function shortfallError(
+  shortfall: ShortfallReason,
+  { node, restraint }: Pick<ReasonInput, "node" | "restraint">,
+): EnidError {
+  const { used } = node.supply();
+  switch (shortfall.kind) {
+    case "instance-full":
+      return new EnidError("ENID_INSTANCE_FULL", {
+        instanceType: node.facts?.instanceType ?? "the instance",
+        capacity: shortfall.capacity,
+        used,
+      });
+    case "max-allocate":
+      return new EnidError("ENID_MAX_ALLOCATE", { maxAllocate: shortfall.maxAllocate, used });
+    case "no-usable-interface": {
+      const reasons = [...node.interfaces.values()].map(
+        (record) => `${record.id}: ${node.unusableBecause(record) || "usable"}`,
+      );
+      return new EnidError("ENID_NO_USABLE_INTERFACE", {
+        detail: reasons.join("; ") || "the node has no interface yet",
+      });
+    }
+    case "subnets-empty":
+      return subnetsEmpty(shortfall.subnets, node);
+    case "no-subnet":
+      return growing("EC2 to say which subnets are allowed");
+    case "blocked":
+      return restraint.blocked()?.error ?? growing(`EC2 to be asked again: ${shortfall.reason}`);
+    default:
+      return shortfall satisfies never;
+  }
+}
+
+/** True when waiting does not help: only pods that end, or an operator, can. */
+export function isHard(shortfall: ShortfallReason): boolean {
+  return (
+    shortfall.kind === "instance-full" || shortfall.kind === "max-allocate" || shortfall.kind === "no-usable-interface"
+  );
+}
+
+/**
+ * How many of those that wait nothing can serve: not the pool, not what is under way, not the addresses whose cooling
+ * ends before the pods' time is over. While it is unknown what became of a step, nobody is given up.
+ */
+export function hopelessCount(
+  plan: Plan,
+  supply: { waiting: number; pending: number; free: number; coolingInTime: number },
+  node: NodeState,
+): number {
+  if (plan.shortfall === undefined || !isHard(plan.shortfall) || whatIsUnsettled(node) !== undefined) return 0;
+  return Math.max(0, supply.waiting - supply.pending - supply.free - supply.coolingInTime);
+}
+
+function growing(waitingFor: string, detail?: string): EnidError {
+  return new EnidError("ENID_GROWING", { waitingFor: detail === undefined ? waitingFor : `${waitingFor} (${detail})` });
+}
+
+/** The steps that would bring addresses if it were known what became of them. */
+function whatIsUnsettled(node: NodeState): EnidError | undefined {
+  const unsettled = [...node.intents.values()].filter(
+    ({ state, intent }) => state === "unsettled" && stepCount(intent),
+  );
+  if (unsettled.length === 0) return undefined;
+  const kinds = unsettled.map(({ intent }) => intent.step.kind).join(", ");
+  const error = unsettled.find((running) => running.error !== undefined)?.error;
+  return growing(`EC2 to tell what became of ${kinds}`, error?.message);
+}
+
+/** Only the subnets that could still give something to this node. */
+function subnetsEmpty(all: readonly PlanSubnet[], node: NodeState): EnidError {
+  const carrying = node.subnetsWithRoom();
+  const short = carrying === "any" ? all : all.filter(({ id }) => carrying.has(id));
+  const subnets = short.length > 0 ? short : all;
+  const againMs = subnets.map(({ blockedUntilMs }) => blockedUntilMs ?? node.resolvedAtMs + LIMITS.resolutionFreshMs);
+  const refused = subnets.some(({ blockedUntilMs }) => blockedUntilMs !== undefined);
+  return new EnidError("ENID_SUBNET_EMPTY", {
+    subnetId: subnets.map(({ id }) => id).join(", "),
+    freeAddresses: refused ? "too few" : subnets.reduce((sum, { freeAddresses }) => sum + freeAddresses, 0),
+    retryAt: new Date(Math.min(...againMs)).toISOString(),
+  });
+}

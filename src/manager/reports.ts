@@ -1,0 +1,161 @@
+import type { Settings } from "../configuration/index.ts";
+import type { ErrorCode } from "../errors.ts";
+import type { Plan } from "../planning/index.ts";
+import type { AddressState, Attachment, Counts, Lease, Pod } from "../pool/index.ts";
+import type { NodeFacts, PlannedCall, StoreFacts, SubnetFact } from "./ports/index.ts";
+
+/** What the manager tells when asked: plain data, ready for `--json`. All times are wall ms since the epoch. */
+
+/** An error as reports carry it. */
+export interface ReportedError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+/** A way in which enid gives way at the moment; gone when its cause is. */
+export interface Degradation {
+  /** Stable kebab-case name, e.g. "configuration-rejected", "ec2-throttled", "metadata-away", "state-write-failing". */
+  readonly name: string;
+  readonly sinceMs: number;
+  readonly error: ReportedError;
+}
+
+export interface InterfaceReport {
+  readonly id: string;
+  readonly deviceIndex: number;
+  readonly mac: string;
+  readonly subnetId: string;
+  readonly primaryAddress: string;
+  readonly madeBy: "enid" | "other";
+  readonly usable: boolean;
+  /** Why it carries no pods; empty when usable. */
+  readonly unusableBecause: string;
+  readonly slots: number;
+  readonly counts: Counts;
+}
+
+export interface SubnetReport extends SubnetFact {
+  /** Wall ms until which no growth is tried in it; 0 = not held back. */
+  readonly blockedUntilMs: number;
+  /** When freeAddresses was read. */
+  readonly readAtMs: number;
+}
+
+export interface WaitingReport {
+  readonly pod: Pod;
+  readonly attachment: Attachment;
+  readonly sinceMs: number;
+  readonly deadlineMs: number;
+}
+
+export interface IntentReport {
+  readonly id: string;
+  readonly kind: string;
+  readonly target: string;
+  readonly count: number;
+  readonly openedAtMs: number;
+  /** `running` a call is under way; `unsettled` its outcome is unknown and is being found out. */
+  readonly state: "running" | "unsettled";
+}
+
+export interface ConfigurationReport {
+  readonly file: string;
+  /** `file`: as the file says now. `last-valid`: the file is missing or broken, the last valid one is in force. `none`. */
+  readonly source: "file" | "last-valid" | "none";
+  readonly readAtMs: number;
+  /** Why the present content of the file is not in force. */
+  readonly error: ReportedError | undefined;
+  readonly notices: readonly string[];
+  /** Facts of the file that differ from instance metadata (metadata wins). */
+  readonly differences: readonly { readonly name: string; readonly stated: string; readonly actual: string }[];
+}
+
+export interface StatusReport {
+  /** `starting` until the node is known and the first plan was made, then `ready` or `growing`, `stopping` at the end. */
+  readonly phase: "starting" | "growing" | "ready" | "stopping";
+  /** min-allocate (or the watermark's first fill) is reached and ADD is served. */
+  readonly ready: boolean;
+  /** What it waits for while not ready; empty otherwise. */
+  readonly waitingFor: string;
+  readonly startedAtMs: number;
+  readonly provider: string;
+  readonly node: NodeFacts | undefined;
+  /** Most pod addresses the node can hold under the settings; 0 while unknown. */
+  readonly capacity: number;
+  readonly pool: Counts;
+  readonly watermarks: {
+    readonly preAllocate: number;
+    readonly minAllocate: number;
+    readonly maxAllocate: number;
+    readonly maxAboveWatermark: number;
+    readonly available: number;
+    readonly used: number;
+    readonly needed: number;
+    readonly excess: number;
+  };
+  readonly waiting: readonly WaitingReport[];
+  readonly interfaces: readonly InterfaceReport[];
+  readonly subnets: readonly SubnetReport[];
+  readonly refusedSubnets: readonly { readonly id: string; readonly why: string }[];
+  readonly securityGroups: readonly string[];
+  readonly intents: readonly IntentReport[];
+  readonly degraded: readonly Degradation[];
+  readonly settings: Settings;
+  readonly configuration: ConfigurationReport;
+  readonly store: StoreFacts;
+  readonly observedAtMs: { readonly metadata: number; readonly cloud: number };
+}
+
+/** The answer of `enid plan`. */
+export interface PlanReport {
+  readonly plan: Plan;
+  /** Pods assumed to be waiting. */
+  readonly waiting: number;
+  /** The cloud calls of each step, in the order of plan.steps. */
+  readonly calls: readonly (readonly PlannedCall[])[];
+  /** Why no plan can be made now, if so (configuration matches no subnet, node unknown, …). */
+  readonly error: ReportedError | undefined;
+}
+
+/** Something that happened to a pod or an address, oldest first. */
+export interface HistoryEntry {
+  readonly atMs: number;
+  readonly what: string;
+}
+
+/** The answer of `enid explain POD|ADDRESS`. */
+export interface Explanation {
+  readonly subject: string;
+  /** The conclusion in one sentence: why this address, or why none. */
+  readonly answer: string;
+  /** The reasoning, a sentence a line, with values. */
+  readonly because: readonly string[];
+  readonly leases: readonly (Lease & { readonly interfaceId: string; readonly subnetId: string })[];
+  readonly address:
+    | {
+        readonly address: string;
+        readonly state: AddressState;
+        readonly block: string;
+        readonly interfaceId: string;
+        readonly subnetId: string;
+        /** When cooling ends; 0 otherwise. */
+        readonly coolingUntilMs: number;
+      }
+    | undefined;
+  readonly history: readonly HistoryEntry[];
+}
+
+/** What of the manager the command line and the telemetry read and drive; the manager class implements it. */
+export interface ManagerControl {
+  status(): StatusReport;
+  /** A dry run over the present state; `waiting` pods are assumed beside those that wait now. Changes nothing. */
+  dryRun(waiting: number): PlanReport;
+  /** NAMESPACE/POD, POD or an address. Throws ENID_NOTHING_KNOWN. */
+  explain(subject: string): Explanation;
+  leases(): readonly Lease[];
+  /** "pre-allocate=16"; resolves once durable and applied. Throws ENID_SETTING_UNKNOWN / ENID_SETTING_INVALID. */
+  setOverride(assignment: string): Promise<Settings>;
+  /** "pre-allocate"; without such an override nothing changes. */
+  unsetOverride(name: string): Promise<Settings>;
+}

@@ -1,0 +1,272 @@
+import type { Clock } from "../adapters/index.ts";
+import {
+  type Configuration,
+  checkSettings,
+  compareFacts,
+  effectiveSettings,
+  originText,
+  overrideProblems,
+  parseOverride,
+  readConfiguration,
+  type Settings,
+  settingName,
+} from "../configuration/index.ts";
+import { coerceError, EnidError } from "../errors.ts";
+import type { Degradations } from "./degradations.ts";
+import type { Ledger } from "./ledger.ts";
+import type { NodeFacts, StoredOverride, StoredState, Telemetry } from "./ports/index.ts";
+import type { ConfigurationReport, ReportedError } from "./reports.ts";
+
+/** What the watcher, or the start, found of the file. `none`: the daemon was started without one. */
+export type ConfigurationOffer =
+  | { readonly kind: "valid"; readonly configuration: Configuration }
+  | { readonly kind: "invalid"; readonly error: EnidError }
+  | { readonly kind: "missing"; readonly error: EnidError }
+  | { readonly kind: "none" };
+
+export interface SettingsKeeperOptions {
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+  readonly degradations: Degradations;
+  readonly telemetry: Telemetry;
+  /** Whether the provider serves `podCIDRs`. */
+  readonly servesNodeRanges: boolean;
+}
+
+/**
+ * The effective settings: defaults, then the last valid file, then the overrides. A file that is missing or broken
+ * changes nothing; the last valid one is kept in the state, so a restart never falls back to defaults.
+ */
+export class SettingsKeeper {
+  readonly #ledger: Ledger;
+  readonly #clock: Clock;
+  readonly #degradations: Degradations;
+  readonly #telemetry: Telemetry;
+  readonly #servesNodeRanges: boolean;
+  #configuration: Configuration | undefined;
+  #readAtMs = 0;
+  #source: ConfigurationReport["source"] = "none";
+  #error: EnidError | undefined;
+  #overrides: Record<string, StoredOverride> = {};
+  #settings: Settings = effectiveSettings(undefined, {});
+  #changing: Promise<unknown> = Promise.resolve();
+
+  constructor(options: SettingsKeeperOptions) {
+    this.#ledger = options.ledger;
+    this.#clock = options.clock;
+    this.#degradations = options.degradations;
+    this.#telemetry = options.telemetry;
+    this.#servesNodeRanges = options.servesNodeRanges;
+  }
+
+  get settings(): Settings {
+    return this.#settings;
+  }
+
+  /**
+   * At the start: the offered file, else the last valid one of the state.
+   * @throws EnidError ENID_CONFIG_* when neither is usable.
+   */
+  async begin(state: StoredState, offer: ConfigurationOffer): Promise<void> {
+    this.#overrides = { ...state.overrides };
+    this.#tellUselessOverrides();
+    if (offer.kind === "valid") {
+      const conflict = this.#conflict(offer.configuration);
+      if (conflict === undefined) {
+        await this.#accept(offer.configuration, state.configuration?.text);
+        return;
+      }
+      this.#goOn(state, conflict);
+      this.#reject({ kind: "invalid", error: conflict });
+      return;
+    }
+    this.#goOn(state, offer.kind === "none" ? undefined : offer.error);
+    if (offer.kind !== "none") this.#reject(offer);
+  }
+
+  /** While running. Answers whether the settings, or where they come from, changed. */
+  offer(offer: ConfigurationOffer): Promise<boolean> {
+    return this.#inTurn(() => this.#take(offer));
+  }
+
+  /** @throws EnidError ENID_SETTING_UNKNOWN, ENID_SETTING_INVALID, ENID_STATE_WRITE_FAILED; nothing changed then. */
+  set(assignment: string): Promise<void> {
+    return this.#inTurn(() => this.#set(assignment));
+  }
+
+  /** @throws EnidError ENID_SETTING_UNKNOWN, ENID_SETTING_INVALID, ENID_STATE_WRITE_FAILED; nothing changed then. */
+  unset(text: string): Promise<void> {
+    return this.#inTurn(() => this.#unset(text));
+  }
+
+  /** One change after the other: each is checked against, and builds on, what the one before left. */
+  #inTurn<Outcome>(change: () => Promise<Outcome>): Promise<Outcome> {
+    const outcome = this.#changing.then(change);
+    this.#changing = outcome.catch(() => {});
+    return outcome;
+  }
+
+  async #take(offer: ConfigurationOffer): Promise<boolean> {
+    if (offer.kind === "none") return false;
+    if (offer.kind !== "valid") {
+      this.#reject(offer);
+      return false;
+    }
+    const conflict = this.#conflict(offer.configuration);
+    if (conflict !== undefined) {
+      this.#reject({ kind: "invalid", error: conflict });
+      return false;
+    }
+    const before = JSON.stringify(this.#settings);
+    await this.#accept(offer.configuration, this.#source === "file" ? this.#configuration?.text : undefined);
+    return JSON.stringify(this.#settings) !== before;
+  }
+
+  async #set(assignment: string): Promise<void> {
+    const { name, value } = parseOverride(assignment);
+    const setAtMs = this.#clock.nowMs();
+    const overrides = { ...this.#overrides, [name]: { value, setAtMs } };
+    const settings = effectiveSettings(this.#configuration, overrides);
+    const [problem] = this.#problems(settings);
+    if (problem !== undefined) {
+      throw new EnidError("ENID_SETTING_INVALID", { name, value: JSON.stringify(value), allowed: problem });
+    }
+    await this.#ledger.must([{ kind: "override-put", name, value, setAtMs }]);
+    this.#overrides = overrides;
+    this.#settings = settings;
+    this.#telemetry.event({
+      name: "setting-overridden",
+      level: "info",
+      message: `${name} is overridden: ${JSON.stringify(value)}`,
+      fields: { name, value },
+    });
+  }
+
+  async #unset(text: string): Promise<void> {
+    // An override that only a newer enid knows can be removed all the same.
+    const name = Object.hasOwn(this.#overrides, text) ? text : settingName(text);
+    const { [name]: removed, ...overrides } = this.#overrides;
+    const settings = effectiveSettings(this.#configuration, overrides);
+    const [problem] = this.#problems(settings);
+    if (problem !== undefined) {
+      throw new EnidError("ENID_SETTING_INVALID", { name, value: "unset", allowed: problem });
+    }
+    await this.#ledger.must([{ kind: "override-remove", name }]);
+    this.#overrides = overrides;
+    this.#settings = settings;
+    if (removed === undefined) return;
+    this.#telemetry.event({
+      name: "setting-override-removed",
+      level: "info",
+      message: `${name} is no longer overridden`,
+      fields: { name },
+    });
+  }
+
+  report(facts: NodeFacts | undefined): ConfigurationReport {
+    const error: ReportedError | undefined = this.#error?.toJSON();
+    return {
+      file: this.#configuration?.file ?? "",
+      source: this.#source,
+      readAtMs: this.#readAtMs,
+      error,
+      notices: (this.#configuration?.notices ?? []).map(
+        ({ place, message }) => `${place.file}:${place.line}:${place.column}: ${message}`,
+      ),
+      differences: this.differences(facts),
+    };
+  }
+
+  /** Facts that the file states and instance metadata denies; metadata wins. */
+  differences(facts: NodeFacts | undefined): ConfigurationReport["differences"] {
+    if (facts === undefined || this.#configuration === undefined) return [];
+    return compareFacts(this.#configuration, facts).map(({ name, stated, actual }) => ({ name, stated, actual }));
+  }
+
+  /** Without a usable file: the last valid one of the state. Never defaults in its place. */
+  #goOn(state: StoredState, error: EnidError | undefined): void {
+    const stored = readStored(state);
+    if (stored instanceof EnidError) throw error ?? stored;
+    if (stored === undefined && error !== undefined) throw error;
+    this.#configuration = stored;
+    this.#readAtMs = state.configuration?.readAtMs ?? 0;
+    this.#source = stored === undefined ? "none" : "last-valid";
+    this.#settings = effectiveSettings(stored, this.#overrides);
+    const [problem] = this.#problems(this.#settings);
+    if (problem !== undefined) {
+      throw new EnidError("ENID_CONFIG_INVALID", { file: stored?.file ?? "", problems: problem });
+    }
+  }
+
+  /** A file that is valid by itself may still contradict an override. */
+  #conflict(configuration: Configuration): EnidError | undefined {
+    const problems = this.#problems(effectiveSettings(configuration, this.#overrides));
+    if (problems.length === 0) return undefined;
+    const text = `${configuration.file} with the overrides in force: ${problems.join("; ")}`;
+    return new EnidError("ENID_CONFIG_INVALID", { file: configuration.file, problems: text });
+  }
+
+  /** What keeps these settings from being in force here: contradictions, and what this node's provider cannot serve. */
+  #problems(settings: Settings): string[] {
+    const problems = checkSettings(settings).map(({ message }) => message);
+    const ranges = settings.values.podCIDRs;
+    if (ranges.length > 0 && !this.#servesNodeRanges) {
+      const origin = originText(settings.origins.podCIDRs);
+      problems.push(`podCIDRs ${ranges.join(", ")} (${origin}): this version of enid serves addresses of EC2 only`);
+    }
+    return problems;
+  }
+
+  #tellUselessOverrides(): void {
+    for (const { names, message } of overrideProblems(this.#overrides)) {
+      this.#telemetry.event({ name: "override-without-effect", level: "warn", message, fields: { settings: names } });
+    }
+  }
+
+  async #accept(configuration: Configuration, knownText: string | undefined): Promise<void> {
+    const readAtMs = this.#clock.nowMs();
+    if (configuration.text !== knownText) {
+      await this.#ledger.must([
+        { kind: "configuration-put", configuration: { file: configuration.file, text: configuration.text, readAtMs } },
+      ]);
+      this.#telemetry.event({
+        name: "configuration-applied",
+        level: "info",
+        message: `${configuration.file} is in force`,
+        fields: { file: configuration.file, notices: configuration.notices.map((notice) => notice.message) },
+      });
+    }
+    this.#configuration = configuration;
+    this.#readAtMs = readAtMs;
+    this.#source = "file";
+    this.#error = undefined;
+    this.#settings = effectiveSettings(configuration, this.#overrides);
+    this.#degradations.clear("configuration-rejected");
+    this.#degradations.clear("configuration-missing");
+  }
+
+  #reject(offer: { readonly kind: "invalid" | "missing"; readonly error: EnidError }): void {
+    this.#error = offer.error;
+    if (this.#configuration !== undefined) this.#source = "last-valid";
+    const name = offer.kind === "invalid" ? "configuration-rejected" : "configuration-missing";
+    this.#degradations.clear(offer.kind === "invalid" ? "configuration-missing" : "configuration-rejected");
+    this.#degradations.set(name, offer.error, this.#clock.nowMs());
+    this.#telemetry.event({
+      name,
+      level: "error",
+      message: `${offer.error.message}; the last valid configuration stays in force`,
+      fields: { code: offer.error.code },
+    });
+  }
+}
+
+/** The stored configuration; an error when it was written under older rules and is no longer valid. */
+function readStored(state: StoredState): Configuration | EnidError | undefined {
+  const stored = state.configuration;
+  if (stored === undefined) return undefined;
+  try {
+    return readConfiguration(new TextEncoder().encode(stored.text), stored.file);
+  } catch (thrown) {
+    return coerceError(thrown);
+  }
+}

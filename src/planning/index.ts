@@ -1,0 +1,3 @@
+export { plan } from "./plan.ts";
+export * from "./types.ts";
+export { effectivePreAllocate, excess, needed, nodeMaximum } from "./watermarks.ts";

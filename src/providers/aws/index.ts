@@ -1,0 +1,11 @@
+import type { Provider } from "../../manager/ports/index.ts";
+import type { AwsProviderOptions } from "./options.ts";
+import { AwsProvider } from "./provider.ts";
+
+export { type Ec2Failure, FAILURE_RULES, type FailureRule } from "./failures.ts";
+export { type AwsLimits, type AwsProviderOptions, DEFAULT_LIMITS } from "./options.ts";
+
+/** The provider of EC2 nodes. Makes no call until asked for something. */
+export function createAwsProvider(options: AwsProviderOptions): Provider {
+  return new AwsProvider(options);
+}

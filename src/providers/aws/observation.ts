@@ -1,0 +1,95 @@
+import type { NetworkInterface } from "@aws-sdk/client-ec2";
+import type { Observation, ObservedInterface } from "../../manager/ports/index.ts";
+import type { Ec2 } from "./ec2.ts";
+import { fromEc2, type InterfaceMemory, type KnownInterface } from "./interfaces.ts";
+import { type Identity, readInterfaces } from "./metadata.ts";
+import type { MetadataClient } from "./metadata-client.ts";
+import { CONSISTENT_AFTER_MS, type Surroundings, TAG_INSTANCE } from "./options.ts";
+import type { SubnetRanges } from "./subnets.ts";
+
+/** How far a describe may lag the answer of a change that this process made. */
+const LAG_MS = 10_000;
+
+/**
+ * Looks at the node's interfaces.
+ *
+ * Attached interfaces and detached ones made by enid are two questions to EC2: filters are ANDed, and the primary
+ * interface carries no tag of enid. The second question is asked only when its answer may hold something: at the first
+ * look of the process (an earlier one may have left something), for some minutes after a step that could have left
+ * something (`suspectLeftover`; describes may lag as long), while something detached is known, and when an interface of
+ * enid is no longer among the attached ones. So an idle node's look is one DescribeNetworkInterfaces.
+ */
+export class Observer {
+  readonly #world: Surroundings;
+  readonly #metadata: MetadataClient;
+  readonly #memory: InterfaceMemory;
+  readonly #ranges: SubnetRanges;
+  #lookedBefore = false;
+  /** Until then (monotonic) the second question is asked. */
+  #suspectUntilMs = Number.NEGATIVE_INFINITY;
+
+  constructor(world: Surroundings, metadata: MetadataClient, memory: InterfaceMemory, ranges: SubnetRanges) {
+    this.#world = world;
+    this.#metadata = metadata;
+    this.#memory = memory;
+    this.#ranges = ranges;
+  }
+
+  /** A step may have left an interface of enid detached. */
+  suspectLeftover(): void {
+    this.#suspectUntilMs = this.#world.clock.monotonicMs() + CONSISTENT_AFTER_MS;
+  }
+
+  async fromMetadata(identity: Identity, signal?: AbortSignal): Promise<Observation> {
+    const startedAtMs = this.#world.clock.nowMs();
+    const seen = await readInterfaces(this.#metadata, identity.primaryMac, signal);
+    const interfaces: ObservedInterface[] = [];
+    let complete = seen.unreadable.length === 0;
+    for (const one of seen.interfaces) {
+      this.#ranges.learn(one.subnetId, one.subnetCidr);
+      const observed = this.#memory.observedFromMetadata(one);
+      if (observed === undefined) complete = false;
+      else interfaces.push(observed);
+    }
+    return { source: "metadata", complete, startedAtMs, interfaces: interfaces.sort(byDeviceIndex) };
+  }
+
+  async fromCloud(ec2: Ec2, identity: Identity, signal?: AbortSignal): Promise<Observation> {
+    const startedAtMs = this.#world.clock.nowMs();
+    const { instanceId } = identity;
+    const lookedAtMs = this.#world.clock.monotonicMs();
+    const attached = await ec2.describeInterfaces({ "attachment.instance-id": [instanceId] }, signal);
+    const suspected = !this.#lookedBefore || lookedAtMs < this.#suspectUntilMs || this.#somethingDetached(attached);
+    const detached = suspected ? await this.#detached(ec2, instanceId, attached, signal) : [];
+    const described = [...attached, ...detached];
+    await this.#ranges.require(
+      ec2,
+      described.map((one) => one.SubnetId ?? ""),
+      signal,
+    );
+    const known = described.map((one) => fromEc2(one, instanceId, this.#ranges.of(one.SubnetId ?? "")));
+    this.#memory.replaceAll(known, lookedAtMs - LAG_MS);
+    this.#lookedBefore = true;
+    const interfaces = known.map((one) => this.#memory.observed(one)).sort(byDeviceIndex);
+    return { source: "cloud", complete: true, startedAtMs, interfaces };
+  }
+
+  #somethingDetached(attached: readonly NetworkInterface[]): boolean {
+    const ids = new Set(attached.map((one) => one.NetworkInterfaceId));
+    return this.#memory.all().some((one: KnownInterface) => one.madeBy === "enid" && !ids.has(one.id));
+  }
+
+  /** Interfaces of enid that hang on no other instance. One that somebody attached elsewhere is no longer the node's. */
+  async #detached(ec2: Ec2, instanceId: string, attached: readonly NetworkInterface[], signal?: AbortSignal) {
+    const ids = new Set(attached.map((one) => one.NetworkInterfaceId));
+    const own = await ec2.describeInterfaces({ [`tag:${TAG_INSTANCE}`]: [instanceId] }, signal);
+    return own.filter((one) => {
+      const holder = one.Attachment?.Status === "detached" ? undefined : one.Attachment?.InstanceId;
+      return !ids.has(one.NetworkInterfaceId) && (holder === undefined || holder === instanceId);
+    });
+  }
+}
+
+function byDeviceIndex(a: ObservedInterface, b: ObservedInterface): number {
+  return a.deviceIndex - b.deviceIndex || a.id.localeCompare(b.id);
+}

@@ -1,0 +1,93 @@
+import type { Clock, Random } from "../../adapters/index.ts";
+import type { Telemetry } from "../../manager/ports/index.ts";
+
+export interface AwsProviderOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly telemetry: Telemetry;
+  /**
+   * The environment of the process. Read from it: AWS_EC2_METADATA_SERVICE_ENDPOINT, AWS_ENDPOINT_URL_EC2,
+   * AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL, and the static credentials (AWS_ACCESS_KEY_ID and its companions) unless
+   * AWS_PROFILE is set. Everything else of the SDK's credential chain stays with the SDK.
+   */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Base URL of instance metadata. Default: the environment's, else http://169.254.169.254. */
+  readonly metadataEndpoint?: string;
+  /** Base URLs of the AWS services. Default: the environment's, else those of the Region. */
+  readonly endpoints?: { readonly ec2?: string; readonly sts?: string };
+  readonly limits?: Partial<AwsLimits>;
+}
+
+/** How long and how often the provider tries. Tests shorten them; production uses `DEFAULT_LIMITS`. */
+export interface AwsLimits {
+  /** Mutating calls under way at once over all interfaces; one interface never has more than one. */
+  readonly mutationsAtOnce: number;
+  /** TCP connect to the endpoint. */
+  readonly connectTimeoutMs: number;
+  /** From sending a request to the head of the answer; also the longest silence within an answer. */
+  readonly requestTimeoutMs: number;
+  /** One attempt as a whole, credentials included. */
+  readonly attemptLimitMs: number;
+  /** Further tries of a describe after a throttled or transient one. Mutations are never repeated blindly. */
+  readonly describeRetries: number;
+  /** Pause before the first further try of a describe; doubles. Jittered. */
+  readonly describeRetryBaseMs: number;
+  /** STS at start: reports only, so it may not hold anything up. */
+  readonly accountLimitMs: number;
+  /** First pause of a look repeated until EC2 shows what is waited for; doubles up to `lookMaxMs`. */
+  readonly lookBaseMs: number;
+  readonly lookMaxMs: number;
+  /** How long an interface made just now may be answered with NotFound before it counts as gone. */
+  readonly newInterfaceGraceMs: number;
+  /** How long addresses of unknown fate are looked for: Describe lags Assign. */
+  readonly additionLookMs: number;
+  /** How long a describe may show what was before a change; what it shows as new is believed after that. */
+  readonly describeLagMs: number;
+  /** How long a detach may take before the step is given back to be settled later. */
+  readonly detachLimitMs: number;
+  /** Pause before the first look after a detach, which takes EC2 2-3 s; doubles up to `lookMaxMs`. */
+  readonly detachBaseMs: number;
+  readonly metadataTimeoutMs: number;
+  readonly metadataAttempts: number;
+  /** Pause before the second attempt at metadata; doubles. Jittered. */
+  readonly metadataRetryBaseMs: number;
+}
+
+export const DEFAULT_LIMITS: AwsLimits = {
+  mutationsAtOnce: 4,
+  connectTimeoutMs: 2_000,
+  requestTimeoutMs: 10_000,
+  attemptLimitMs: 20_000,
+  describeRetries: 2,
+  describeRetryBaseMs: 500,
+  accountLimitMs: 3_000,
+  lookBaseMs: 250,
+  lookMaxMs: 5_000,
+  newInterfaceGraceMs: 30_000,
+  additionLookMs: 8_000,
+  describeLagMs: 5_000,
+  detachLimitMs: 120_000,
+  detachBaseMs: 1_500,
+  metadataTimeoutMs: 1_000,
+  metadataAttempts: 4,
+  metadataRetryBaseMs: 100,
+};
+
+/** An intent older than this is past all lag of EC2: one look decides ("up to about five minutes", EC2's guidance). */
+export const CONSISTENT_AFTER_MS = 10 * 60_000;
+
+/** A ClientToken is remembered for at least 24 hours; an hour is kept back for clocks that differ. */
+export const TOKEN_LIFE_MS = 23 * 3_600_000;
+
+/** What the parts of the provider share. */
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly telemetry: Telemetry;
+  readonly limits: AwsLimits;
+}
+
+export const TAG_INSTANCE = "enid.io/instance-id";
+export const TAG_INTENT = "enid.io/intent";
+export const TAG_CREATED_AT = "enid.io/created-at";
+export const TAG_MANAGED = "enid.io/managed";

@@ -1,0 +1,260 @@
+import { coerceError, EnidError } from "../../errors.ts";
+import type {
+  Intent,
+  NodeFacts,
+  Observation,
+  ObservationSource,
+  PlannedCall,
+  Provider,
+  ReportProgress,
+  Resolution,
+  Selection,
+  StepFailure,
+  StepOutcome,
+} from "../../manager/ports/index.ts";
+import type { Step } from "../../planning/index.ts";
+import { addBlocks, releaseBlocks, settleAddBlocks } from "./blocks.ts";
+import { makeEc2Client, readAccount } from "./clients.ts";
+import { createInterface } from "./creation.ts";
+import { finishCreation, undoCreation } from "./creation-settlement.ts";
+import { Ec2 } from "./ec2.ts";
+import { InterfaceMemory } from "./interfaces.ts";
+import { readLimits } from "./limits.ts";
+import { type Identity, readIdentity, readSecurityGroups } from "./metadata.ts";
+import { MetadataClient } from "./metadata-client.ts";
+import { MutationQueues } from "./mutation-queues.ts";
+import { Observer } from "./observation.ts";
+import { type AwsProviderOptions, DEFAULT_LIMITS, type Surroundings } from "./options.ts";
+import { plannedCalls } from "./planned-calls.ts";
+import { removeInterface } from "./removal.ts";
+import { resolveSecurityGroups } from "./security-groups.ts";
+import { type StepContext, stepFailureOf, withFailure, withUnknownEffect } from "./step-context.ts";
+import { resolveSubnets, SubnetRanges } from "./subnets.ts";
+
+/** Who the node is, and the client of its Region: enough to ask, before the limits are known. */
+interface Node {
+  readonly identity: Identity;
+  readonly ec2: Ec2;
+}
+
+/** The provider of EC2 nodes: instance metadata, EC2 and STS. See docs/ec2.md for the calls and what they mean. */
+export class AwsProvider implements Provider {
+  readonly name = "aws";
+  readonly #options: AwsProviderOptions;
+  readonly #world: Surroundings;
+  readonly #metadata: MetadataClient;
+  readonly #queues: MutationQueues;
+  readonly #memory: InterfaceMemory;
+  readonly #ranges = new SubnetRanges();
+  readonly #observer: Observer;
+  #node: Promise<Node> | undefined;
+  #facts: Promise<NodeFacts> | undefined;
+  #instanceId = "";
+  #deleteOnTermination = true;
+
+  constructor(options: AwsProviderOptions) {
+    const { clock, random, telemetry, environment } = options;
+    this.#options = options;
+    this.#world = { clock, random, telemetry, limits: { ...DEFAULT_LIMITS, ...options.limits } };
+    const endpoint =
+      options.metadataEndpoint ?? (environment.AWS_EC2_METADATA_SERVICE_ENDPOINT || "http://169.254.169.254");
+    this.#metadata = new MetadataClient(this.#world, endpoint);
+    this.#queues = new MutationQueues(this.#world.limits.mutationsAtOnce);
+    this.#memory = new InterfaceMemory(clock);
+    this.#observer = new Observer(this.#world, this.#metadata, this.#memory, this.#ranges);
+  }
+
+  identify(signal?: AbortSignal): Promise<NodeFacts> {
+    return guarded("identify", signal, () => this.#identified(signal));
+  }
+
+  resolve(selection: Selection, signal?: AbortSignal): Promise<Resolution> {
+    return guarded("resolve", signal, async () => {
+      this.#memory.exclude(selection.excludeInterfaceTags);
+      this.#deleteOnTermination = selection.deleteOnTermination;
+      const { identity, ec2 } = await this.#located(signal);
+      const ofPrimary = () => readSecurityGroups(this.#metadata, identity.primaryMac, signal);
+      const [choice, securityGroups] = await Promise.all([
+        resolveSubnets(ec2, this.#ranges, selection, identity, signal),
+        resolveSecurityGroups(ec2, selection, identity.vpcId, ofPrimary, signal),
+      ]);
+      return { ...choice, securityGroups };
+    });
+  }
+
+  observe(source: ObservationSource, signal?: AbortSignal): Promise<Observation> {
+    return guarded(`observe ${source}`, signal, async () => {
+      const { identity, ec2 } = await this.#located(signal);
+      return source === "metadata"
+        ? this.#observer.fromMetadata(identity, signal)
+        : this.#observer.fromCloud(ec2, identity, signal);
+    });
+  }
+
+  async execute(intent: Intent, progress: ReportProgress, signal?: AbortSignal): Promise<StepOutcome> {
+    const { step } = intent;
+    try {
+      const context = await this.#context(signal).catch((error) => {
+        throw withFailure(error, { effect: "none" });
+      });
+      switch (step.kind) {
+        case "add-blocks":
+          return await addBlocks(context, step, signal);
+        case "create-interface":
+          return await createInterface({ context, intent, step, progress, signal });
+        case "release-blocks":
+          return await releaseBlocks(context, step, signal);
+        case "remove-interface":
+          return await removed(context, step, signal);
+      }
+    } catch (error) {
+      this.#suspectLeftover(step);
+      throw stepFailureOf(error) === undefined ? withUnknownEffect(named(step.kind, signal, error)) : error;
+    }
+  }
+
+  async settle(
+    intent: Intent,
+    how: "finish" | "undo",
+    progress: ReportProgress,
+    signal?: AbortSignal,
+  ): Promise<StepOutcome> {
+    const { step } = intent;
+    this.#suspectLeftover(step);
+    try {
+      const context = await this.#context(signal);
+      switch (step.kind) {
+        case "add-blocks":
+          return await settleAddBlocks(context, intent, step, signal);
+        case "create-interface": {
+          const creation = { context, intent, step, progress, signal };
+          return await (how === "finish" ? finishCreation(creation) : undoCreation(creation));
+        }
+        // What is given back is not taken again: until EC2 is known to have it, nothing may use it, and when it has
+        // it, nothing may either. So both are settled by doing them, whatever is asked.
+        case "release-blocks":
+          return await releaseBlocks(context, step, signal);
+        case "remove-interface":
+          return await removed(context, step, signal);
+      }
+    } catch (error) {
+      // Whatever went wrong on the way, the intent is as open as before, unless the failure says that it is final.
+      throw withUnknownEffect(named(`settle ${step.kind}`, signal, error));
+    }
+  }
+
+  calls(step: Step): readonly PlannedCall[] {
+    return plannedCalls(step, { instanceId: this.#instanceId, deleteOnTermination: this.#deleteOnTermination });
+  }
+
+  async close(): Promise<void> {
+    this.#metadata.close();
+    const node = await this.#node?.catch(() => undefined);
+    node?.ec2.close();
+  }
+
+  /** Once it succeeded, the same for the life of the process. */
+  #located(signal?: AbortSignal): Promise<Node> {
+    this.#node ??= this.#locate().catch((error) => {
+      this.#node = undefined;
+      throw error;
+    });
+    return unlessAborted(this.#node, signal);
+  }
+
+  async #locate(): Promise<Node> {
+    const identity = await readIdentity(this.#metadata);
+    this.#instanceId = identity.instanceId;
+    const client = makeEc2Client(this.#options, this.#world.limits, identity.region);
+    return { identity, ec2: new Ec2(this.#world, client, this.#queues) };
+  }
+
+  #identified(signal?: AbortSignal): Promise<NodeFacts> {
+    this.#facts ??= this.#identify().catch((error) => {
+      this.#facts = undefined;
+      throw error;
+    });
+    return unlessAborted(this.#facts, signal);
+  }
+
+  async #identify(): Promise<NodeFacts> {
+    const { identity, ec2 } = await this.#located();
+    const { instanceId, instanceType, region, availabilityZone, vpcId } = identity;
+    const [limits, accountId] = await Promise.all([
+      readLimits(this.#world, ec2, instanceType),
+      readAccount(this.#options, this.#world, region),
+    ]);
+    const { primaryInterfaceId, primarySubnetId } = identity;
+    return {
+      instanceId,
+      instanceType,
+      region,
+      availabilityZone,
+      vpcId,
+      accountId,
+      primaryInterfaceId,
+      primarySubnetId,
+      limits,
+    };
+  }
+
+  /** Steps that did not go straight through may leave an interface that hangs on nothing. */
+  #suspectLeftover(step: Step): void {
+    if (step.kind === "create-interface" || step.kind === "remove-interface") this.#observer.suspectLeftover();
+  }
+
+  async #context(signal?: AbortSignal): Promise<StepContext> {
+    const { identity, ec2 } = await this.#located(signal);
+    const { limits: instanceLimits } = await this.#identified(signal);
+    return {
+      world: this.#world,
+      ec2,
+      identity,
+      instanceLimits,
+      memory: this.#memory,
+      ranges: this.#ranges,
+    };
+  }
+}
+
+async function removed(
+  context: StepContext,
+  step: Extract<Step, { kind: "remove-interface" }>,
+  signal?: AbortSignal,
+): Promise<StepOutcome> {
+  await removeInterface(context, step.interfaceId, false, signal);
+  // No blocks are named: all that the interface carried went with it.
+  return { kind: "gone", cidrs: [], interfaceId: step.interfaceId };
+}
+
+/** What several callers wait for is not cancelled by one of them; that one stops waiting. */
+function unlessAborted<Output>(shared: Promise<Output>, signal: AbortSignal | undefined): Promise<Output> {
+  if (signal === undefined) return shared;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
+    shared.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+/** Every rejection becomes an EnidError. */
+async function guarded<Output>(
+  action: string,
+  signal: AbortSignal | undefined,
+  work: () => Promise<Output>,
+): Promise<Output> {
+  try {
+    return await work();
+  } catch (error) {
+    throw named(action, signal, error);
+  }
+}
+
+/** An abort between calls surfaces as the signal's own reason, which may be anything. */
+function named(action: string, signal: AbortSignal | undefined, error: unknown): EnidError {
+  if (error instanceof EnidError || !signal?.aborted) return coerceError(error);
+  const details: StepFailure = { class: "transient", ec2Code: "Cancelled", effect: "unknown" };
+  const detail = "the caller cancelled it";
+  return new EnidError("ENID_EC2_FAILED", { action, code: "Cancelled", detail }, { cause: error, details });
+}

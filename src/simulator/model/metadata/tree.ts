@@ -1,0 +1,138 @@
+/** The tree of instance metadata: what EC2 shows an instance of itself, as late as the settings say. */
+import { timestamp } from "../action.ts";
+import { type IssuedCredentials, issueCredentials } from "../credentials.ts";
+import { privateDnsName } from "../interface-result.ts";
+import { typeOf } from "../limits.ts";
+import type { Instance, NetworkInterface } from "../records.ts";
+import { findInterface, metadataInterfaces, type World } from "../state.ts";
+import { zoneId } from "../zones.ts";
+
+/** A value, a value that is made when it is read, or names with what is under them. */
+export type Node = string | (() => string) | { readonly [name: string]: Node };
+
+export function metadataTree(world: World, instance: Instance, credentials: () => IssuedCredentials): Node {
+  const interfaces = metadataInterfaces(world, instance.id);
+  const primary = interfaces.find((one) => one.id === instance.primaryInterfaceId);
+  const { state } = world;
+  return {
+    "ami-id": instance.imageId,
+    "ami-launch-index": "0",
+    ...(primary && {
+      hostname: privateDnsName(state.region, primary.primaryAddress),
+      "local-hostname": privateDnsName(state.region, primary.primaryAddress),
+      "local-ipv4": primary.primaryAddress,
+      mac: primary.mac,
+      "security-groups": groupNames(world, primary),
+    }),
+    iam: {
+      info: JSON.stringify(profileInfo(world, instance), null, 2),
+      "security-credentials": { [instance.role]: () => JSON.stringify(credentialsDocument(credentials()), null, 2) },
+    },
+    "instance-id": instance.id,
+    "instance-life-cycle": "on-demand",
+    "instance-type": instance.type,
+    network: {
+      interfaces: { macs: Object.fromEntries(interfaces.map((one) => [one.mac, macNode(world, instance, one)])) },
+    },
+    placement: {
+      "availability-zone": instance.zone,
+      "availability-zone-id": zoneId(instance.zone),
+      region: state.region,
+    },
+    profile: "default-hvm",
+    "reservation-id": instance.id.replace("i-", "r-"),
+    services: { domain: "amazonaws.com", partition: "aws" },
+    ...(instance.metadata.instanceTags && { tags: { instance: instance.tags } }),
+  };
+}
+
+/** The instance identity document. */
+export function identityDocument(world: World, instance: Instance): string {
+  const primary = findInterface(world.state, instance.primaryInterfaceId);
+  const document = {
+    accountId: world.state.account,
+    architecture: "x86_64",
+    availabilityZone: instance.zone,
+    billingProducts: null,
+    devpayProductCodes: null,
+    imageId: instance.imageId,
+    instanceId: instance.id,
+    instanceType: instance.type,
+    kernelId: null,
+    marketplaceProductCodes: null,
+    pendingTime: timestamp(instance.launchedAtMs).replace(/\.\d+Z$/, "Z"),
+    privateIp: primary?.primaryAddress ?? null,
+    ramdiskId: null,
+    region: world.state.region,
+    version: "2017-09-30",
+  };
+  return JSON.stringify(document, null, 2);
+}
+
+const ROLE_LIFE_MS = 6 * 3_600_000;
+
+/** The credentials of the instance's role; the same ones until the last hour of their life. */
+export function roleCredentials(
+  world: World,
+  instance: Instance,
+  cache: Map<string, IssuedCredentials>,
+): IssuedCredentials {
+  const current = cache.get(instance.id);
+  if (current && current.expiresAtMs - world.nowMs > 3_600_000) return current;
+  const { account } = world.state;
+  const issued = issueCredentials(world, { account, role: instance.role, session: instance.id, lifeMs: ROLE_LIFE_MS });
+  cache.set(instance.id, issued);
+  return issued;
+}
+
+/** A fresh attachment shows only its MAC, and device number 0 (lyft/cni-ipvlan-vpc-k8s). */
+function macNode(world: World, instance: Instance, one: NetworkInterface): Node {
+  const { state } = world;
+  const attachment = one.attachment;
+  if (!attachment || attachment.metadataCompleteAtMs > world.nowMs) return { "device-number": "0", mac: one.mac };
+  const vpc = state.vpcs.get(one.vpcId);
+  const subnet = state.subnets.get(one.subnetId);
+  return {
+    "device-number": String(attachment.deviceIndex),
+    "interface-id": one.id,
+    ...(one.prefixes.length > 0 && { "ipv4-prefix": one.prefixes.join("\n") }),
+    "local-hostname": privateDnsName(state.region, one.primaryAddress),
+    "local-ipv4s": [one.primaryAddress, ...one.secondaryAddresses].join("\n"),
+    mac: one.mac,
+    ...(typeOf(instance).interfacesByCard.length > 1 && { "network-card": String(attachment.networkCard) }),
+    "owner-id": state.account,
+    "security-group-ids": one.securityGroups.join("\n"),
+    "security-groups": groupNames(world, one),
+    "subnet-id": one.subnetId,
+    "subnet-ipv4-cidr-block": subnet?.cidr ?? "",
+    "vpc-id": one.vpcId,
+    "vpc-ipv4-cidr-block": vpc?.cidrs[0] ?? "",
+    "vpc-ipv4-cidr-blocks": vpc?.cidrs.join("\n") ?? "",
+  };
+}
+
+function groupNames(world: World, one: NetworkInterface): string {
+  return one.securityGroups.map((id) => world.state.securityGroups.get(id)?.name ?? id).join("\n");
+}
+
+function profileInfo(world: World, instance: Instance): object {
+  return {
+    Code: "Success",
+    LastUpdated: timestamp(world.nowMs),
+    InstanceProfileArn: `arn:aws:iam::${world.state.account}:instance-profile/${instance.role}`,
+    InstanceProfileId: "AIPAENIDSIMULATOR0000",
+  };
+}
+
+function credentialsDocument(issued: IssuedCredentials): object {
+  const inSeconds = (ms: number) => timestamp(ms).replace(/\.\d+Z$/, "Z");
+  return {
+    Code: "Success",
+    LastUpdated: inSeconds(issued.issuedAtMs),
+    Type: "AWS-HMAC",
+    AccessKeyId: issued.accessKeyId,
+    SecretAccessKey: issued.secretAccessKey,
+    Token: issued.sessionToken,
+    Expiration: inSeconds(issued.expiresAtMs),
+  };
+}

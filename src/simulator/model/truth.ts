@@ -1,0 +1,66 @@
+/** The state as it is, not as any lagging view shows it: what tests and people look at. */
+import { freeCount, holdersOf } from "./addresses.ts";
+import type { Instance, NetworkInterface, RouteTable, SecurityGroup, Tags, Vpc } from "./records.ts";
+import type { Settings } from "./settings.ts";
+import { allInterfaces, type World } from "./state.ts";
+
+export interface Truth {
+  /** Wall ms since the epoch. */
+  readonly nowMs: number;
+  readonly region: string;
+  readonly account: string;
+  readonly settings: Settings;
+  readonly vpcs: readonly Vpc[];
+  readonly subnets: readonly TruthOfSubnet[];
+  readonly securityGroups: readonly SecurityGroup[];
+  readonly routeTables: readonly RouteTable[];
+  readonly instances: readonly Instance[];
+  readonly interfaces: readonly NetworkInterface[];
+  /** Ids of the interfaces that are attached to nothing. */
+  readonly orphans: readonly string[];
+  /** Attachments that time has not brought to their end. */
+  readonly pendingTransitions: number;
+}
+
+export interface TruthOfSubnet {
+  readonly id: string;
+  readonly vpcId: string;
+  readonly cidr: string;
+  readonly zone: string;
+  readonly tags: Tags;
+  readonly freeAddresses: number;
+  readonly usedByInterfaces: number;
+  readonly usedByOthers: number;
+}
+
+export function truthOf(world: World): Truth {
+  const { state } = world;
+  const interfaces = allInterfaces(state);
+  return {
+    nowMs: world.nowMs,
+    region: state.region,
+    account: state.account,
+    settings: world.settings,
+    vpcs: [...state.vpcs.values()],
+    subnets: [...state.subnets.values()].map((subnet) => {
+      const holders = [...holdersOf(state, subnet.id).values()];
+      const usedByOthers = holders.filter(({ role }) => role === "other").length;
+      return {
+        id: subnet.id,
+        vpcId: subnet.vpcId,
+        cidr: subnet.cidr,
+        zone: subnet.zone,
+        tags: subnet.tags,
+        freeAddresses: freeCount(state, subnet),
+        usedByInterfaces: holders.length - usedByOthers,
+        usedByOthers,
+      };
+    }),
+    securityGroups: [...state.securityGroups.values()],
+    routeTables: [...state.routeTables.values()],
+    instances: [...state.instances.values()],
+    interfaces,
+    orphans: interfaces.filter((one) => one.attachment === undefined).map((one) => one.id),
+    pendingTransitions: state.transitions.length,
+  };
+}

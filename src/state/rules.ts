@@ -1,0 +1,62 @@
+import type { EnidError } from "../errors.ts";
+import type { Change } from "../manager/ports/index.ts";
+import type { Attachment, Block, Lease } from "../pool/index.ts";
+import { writeFailed } from "./write-failure.ts";
+
+/** What both stores hold to in the same words: what may be kept, and why a change is refused. */
+
+/** A wall time as it is kept: whole milliseconds since the epoch. */
+export function wallMs(value: number, what: string): number {
+  // Adding 0 makes the -0 that rounding may give a plain 0.
+  const rounded = Math.round(value) + 0;
+  if (!Number.isSafeInteger(rounded)) {
+    throw writeFailed(`${what} is ${value}, not a time in milliseconds`, { reason: "invalid" });
+  }
+  return rounded;
+}
+
+export function jsonText(value: unknown, what: string): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch (cause) {
+    throw writeFailed(`${what} cannot be written as JSON`, { reason: "invalid" }, cause);
+  }
+  if (text === undefined) throw writeFailed(`${what} cannot be written as JSON`, { reason: "invalid" });
+  return text;
+}
+
+/** The cooling time of a "lease-end", after checking that it is of the lease's own address. */
+export function coolingUntilMs(change: Extract<Change, { kind: "lease-end" }>): number {
+  if (change.cooling.address !== change.lease.address) {
+    throw writeFailed(`the lease of ${change.lease.address} cannot end with ${change.cooling.address} cooling`, {
+      reason: "invalid",
+    });
+  }
+  return wallMs(change.cooling.untilMs, `the cooling time of ${change.cooling.address}`);
+}
+
+export function addressTaken(lease: Lease): EnidError {
+  return writeFailed(`${lease.address} is leased to another attachment`, { reason: "conflict" });
+}
+
+export function attachmentTaken(lease: Lease): EnidError {
+  return writeFailed(`${attachmentText(lease.attachment)} holds another address than ${lease.address}`, {
+    reason: "conflict",
+  });
+}
+
+export function interfaceUnknown(block: Block): EnidError {
+  return writeFailed(`block ${block.cidr} lies on interface ${block.interfaceId}, which the state does not know`, {
+    reason: "conflict",
+  });
+}
+
+/** A change that this version does not know must not be acknowledged as if it were kept. */
+export function unknownChange(change: never): EnidError {
+  return writeFailed(`the state knows no change ${JSON.stringify(change)}`, { reason: "invalid" });
+}
+
+function attachmentText({ network, containerId, interfaceName }: Attachment): string {
+  return `container ${containerId}, interface ${interfaceName}, network ${network},`;
+}

@@ -1,0 +1,152 @@
+import type { Change, Intent, InterfaceRecord } from "../../manager/ports/index.ts";
+import type { Block, Lease } from "../../pool/index.ts";
+import {
+  addressTaken,
+  attachmentTaken,
+  coolingUntilMs,
+  interfaceUnknown,
+  jsonText,
+  unknownChange,
+  wallMs,
+} from "../rules.ts";
+import { primaryCode, SQLITE_CONSTRAINT } from "./sqlite-error.ts";
+import type { Statements } from "./statements.ts";
+
+/**
+ * Applies one change inside the transaction that the caller opened.
+ *
+ * @throws EnidError ENID_STATE_WRITE_FAILED when a rule refuses it; whatever SQLite throws otherwise
+ */
+export function applyChange(statements: Statements, change: Change): void {
+  switch (change.kind) {
+    case "lease-put":
+      putLease(statements, change.lease);
+      break;
+    case "lease-end":
+      endLease(statements, change);
+      break;
+    case "cooling-end":
+      for (const address of change.addresses) statements.endCooling.run(address);
+      break;
+    case "interface-put":
+      putInterface(statements, change.interface);
+      break;
+    case "interface-remove":
+      statements.removeInterface.run(change.interfaceId);
+      break;
+    case "blocks-put":
+      for (const block of change.blocks) putBlock(statements, block);
+      break;
+    case "blocks-remove":
+      for (const cidr of change.cidrs) statements.removeBlock.run(cidr);
+      break;
+    case "intent-put":
+      putIntent(statements, change.intent);
+      break;
+    case "intent-close":
+      statements.closeIntent.run(change.id);
+      break;
+    case "override-put": {
+      const { name, value, setAtMs } = change;
+      const text = jsonText(value, `override ${name}`);
+      statements.putOverride.run(name, text, wallMs(setAtMs, `the time of override ${name}`));
+      break;
+    }
+    case "override-remove":
+      statements.removeOverride.run(change.name);
+      break;
+    case "configuration-put": {
+      const { file, text, readAtMs } = change.configuration;
+      statements.putConfiguration.run(file, text, wallMs(readAtMs, `the time of ${file}`));
+      break;
+    }
+    case "resolution-put":
+      statements.putResolution.run(change.resolution.selection, JSON.stringify(change.resolution.subnetIds));
+      break;
+    case "boot-started":
+      if (statements.identity.get()?.boot_id !== change.bootId) statements.endAllLeases.run();
+      statements.setBoot.run(change.bootId);
+      break;
+    case "instance-adopted":
+      adoptInstance(statements, change.instanceId);
+      break;
+    default:
+      throw unknownChange(change);
+  }
+}
+
+function putLease(statements: Statements, lease: Lease): void {
+  const { address, attachment, pod } = lease;
+  const { network, containerId, interfaceName } = attachment;
+  const leasedAtMs = wallMs(lease.leasedAtMs, `the time of the lease of ${address}`);
+  try {
+    const { changes } = statements.putLease.run(
+      address,
+      network,
+      containerId,
+      interfaceName,
+      pod.namespace,
+      pod.name,
+      pod.uid,
+      leasedAtMs,
+    );
+    if (changes === 0) throw addressTaken(lease);
+  } catch (thrown) {
+    if (primaryCode(thrown) !== SQLITE_CONSTRAINT) throw thrown;
+    const holder = statements.leaseAt.get(address);
+    const sameAttachment =
+      holder?.network === network && holder.container_id === containerId && holder.interface_name === interfaceName;
+    throw holder === undefined || sameAttachment ? attachmentTaken(lease) : addressTaken(lease);
+  }
+  statements.endCooling.run(address);
+}
+
+function endLease(statements: Statements, change: Extract<Change, { kind: "lease-end" }>): void {
+  const untilMs = coolingUntilMs(change);
+  const { address, attachment } = change.lease;
+  statements.endLease.run(address, attachment.network, attachment.containerId, attachment.interfaceName);
+  statements.cool.run(address, untilMs);
+}
+
+function putInterface(statements: Statements, record: InterfaceRecord): void {
+  statements.putInterface.run(
+    record.id,
+    record.mac,
+    record.deviceIndex,
+    record.networkCard,
+    record.subnetId,
+    record.subnetCidr,
+    record.primaryAddress,
+    JSON.stringify(record.securityGroups),
+    record.attachmentId,
+    record.madeBy,
+    record.foreign ? 1 : 0,
+  );
+}
+
+function putBlock(statements: Statements, block: Block): void {
+  if (statements.hasInterface.get(block.interfaceId) === undefined) throw interfaceUnknown(block);
+  statements.putBlock.run(block.cidr, block.interfaceId, block.kind);
+}
+
+function putIntent(statements: Statements, intent: Intent): void {
+  statements.putIntent.run(
+    intent.id,
+    jsonText(intent.step, `the step of intent ${intent.id}`),
+    wallMs(intent.openedAtMs, `the time of intent ${intent.id}`),
+    JSON.stringify(intent.before),
+    JSON.stringify(intent.securityGroups),
+    intent.deleteOnTermination ? 1 : 0,
+    intent.interfaceId ?? null,
+    intent.attachmentId ?? null,
+  );
+}
+
+function adoptInstance(statements: Statements, instanceId: string): void {
+  const before = statements.identity.get()?.instance_id;
+  // Nobody's data (the identity was never learnt) is this instance's own.
+  if (before !== "" && before !== instanceId) {
+    for (const drop of statements.dropInstance) drop.run();
+  }
+  statements.setInstance.run(instanceId);
+}

@@ -1,0 +1,106 @@
+import type { DatabaseSync, SQLOutputValue } from "node:sqlite";
+import type { Intent, InterfaceRecord, StoredOverride, StoredState } from "../../manager/ports/index.ts";
+import type { Block, BlockKind, Cooling, Lease } from "../../pool/index.ts";
+
+type Row = Record<string, SQLOutputValue>;
+
+/** Reads the whole state. Every list is in the order of its key, cooling in the order in which it ends. */
+export function loadState(database: DatabaseSync): StoredState {
+  const rows = (sql: string): Row[] => database.prepare(sql).all();
+  const meta = rows("SELECT * FROM meta WHERE id = 1")[0] ?? {};
+  const configuration = rows("SELECT * FROM configuration WHERE id = 1")[0];
+  const resolution = rows("SELECT * FROM resolution WHERE id = 1")[0];
+  return {
+    bootId: text(meta, "boot_id"),
+    instanceId: text(meta, "instance_id"),
+    leases: rows("SELECT * FROM leases ORDER BY address").map(toLease),
+    cooling: rows("SELECT * FROM cooling ORDER BY until_ms, address").map(toCooling),
+    interfaces: rows("SELECT * FROM interfaces ORDER BY id").map(toInterface),
+    blocks: rows("SELECT * FROM blocks ORDER BY cidr").map(toBlock),
+    intents: rows("SELECT * FROM intents ORDER BY opened_at_ms, id").map(toIntent),
+    overrides: Object.fromEntries(rows("SELECT * FROM overrides ORDER BY name").map(toOverride)),
+    configuration:
+      configuration === undefined
+        ? undefined
+        : {
+            file: text(configuration, "file"),
+            text: text(configuration, "text"),
+            readAtMs: number(configuration, "read_at_ms"),
+          },
+    ...(resolution === undefined
+      ? {}
+      : {
+          resolution: {
+            selection: text(resolution, "selection"),
+            subnetIds: JSON.parse(text(resolution, "subnet_ids")),
+          },
+        }),
+  };
+}
+
+function toLease(row: Row): Lease {
+  return {
+    address: text(row, "address"),
+    attachment: {
+      network: text(row, "network"),
+      containerId: text(row, "container_id"),
+      interfaceName: text(row, "interface_name"),
+    },
+    pod: { namespace: text(row, "pod_namespace"), name: text(row, "pod_name"), uid: text(row, "pod_uid") },
+    leasedAtMs: number(row, "leased_at_ms"),
+  };
+}
+
+function toCooling(row: Row): Cooling {
+  return { address: text(row, "address"), untilMs: number(row, "until_ms") };
+}
+
+function toInterface(row: Row): InterfaceRecord {
+  return {
+    id: text(row, "id"),
+    mac: text(row, "mac"),
+    deviceIndex: number(row, "device_index"),
+    networkCard: number(row, "network_card"),
+    subnetId: text(row, "subnet_id"),
+    subnetCidr: text(row, "subnet_cidr"),
+    primaryAddress: text(row, "primary_address"),
+    securityGroups: JSON.parse(text(row, "security_groups")),
+    attachmentId: text(row, "attachment_id"),
+    madeBy: text(row, "made_by") === "enid" ? "enid" : "other",
+    foreign: number(row, "is_foreign") === 1,
+  };
+}
+
+function toBlock(row: Row): Block {
+  // The schema admits the kinds only.
+  return { cidr: text(row, "cidr"), interfaceId: text(row, "interface_id"), kind: text(row, "kind") as BlockKind };
+}
+
+function toIntent(row: Row): Intent {
+  return {
+    id: text(row, "id"),
+    step: JSON.parse(text(row, "step")),
+    openedAtMs: number(row, "opened_at_ms"),
+    before: JSON.parse(text(row, "before")),
+    securityGroups: JSON.parse(text(row, "security_groups")),
+    deleteOnTermination: number(row, "delete_on_termination") === 1,
+    ...(row.interface_id === null ? {} : { interfaceId: text(row, "interface_id") }),
+    ...(row.attachment_id === null ? {} : { attachmentId: text(row, "attachment_id") }),
+  };
+}
+
+function toOverride(row: Row): [string, StoredOverride] {
+  return [text(row, "name"), { value: JSON.parse(text(row, "value")), setAtMs: number(row, "set_at_ms") }];
+}
+
+function text(row: Row, column: string): string {
+  const value = row[column];
+  if (typeof value !== "string") throw new Error(`column ${column} holds ${String(value)} where text was expected`);
+  return value;
+}
+
+function number(row: Row, column: string): number {
+  const value = row[column];
+  if (typeof value !== "number") throw new Error(`column ${column} holds ${String(value)} where a number was expected`);
+  return value;
+}

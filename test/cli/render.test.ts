@@ -1,0 +1,297 @@
+import { describe, expect, it } from "vitest";
+import { renderExplanation } from "../../src/cli/render/explanation.ts";
+import { renderEvents, renderLeases } from "../../src/cli/render/leases.ts";
+import { renderPlan } from "../../src/cli/render/plan.ts";
+import { renderSettings } from "../../src/cli/render/settings.ts";
+import { renderStatus } from "../../src/cli/render/status.ts";
+import { ago, duration, moment, size, table } from "../../src/cli/render/text.ts";
+import type { PlanReport, StatusReport } from "../../src/manager/index.ts";
+import type { ShortfallReason } from "../../src/planning/index.ts";
+import { NOON_MS, settings, statusReport } from "../telemetry/status-report.ts";
+import { FakeManager, PLAN } from "./fake-daemon.ts";
+
+const plain = (_style: string, text: string) => text;
+const MINUTE_MS = 60_000;
+
+function status(changes: Partial<StatusReport> = {}): string {
+  return `\n${renderStatus({ version: "0.1.0", ...statusReport(changes) }, NOON_MS, plain).join("\n")}\n`;
+}
+
+describe("enid status for a person", () => {
+  it("of a node that is well begins with the state and aligns the rest", () => {
+    expect(status()).toBe(`
+ready
+enid 0.1.0, aws, up 3 h 12 min; i-0abc (m5.large) in eu-west-1a, vpc-1
+
+addresses      18 held of at most 27: 8 free, 9 leased, 1 cooling, 0 releasing
+watermarks     pre-allocate 8, min-allocate 10, max-allocate 0 (what the instance holds), max-above-watermark 0
+demand         10 used of 18 available; 0 needed, 0 excess
+configuration  /etc/cni/net.d/05-cilium.conf, read 3 h 12 min ago
+overrides      pre-allocate=8
+observed       metadata 30 s ago, cloud 10 min ago
+state          /var/lib/enid/state.db, schema 1, 40 KiB
+
+INTERFACE  INDEX  SUBNET    PRIMARY   MADE BY  SLOTS  FREE  LEASED  COOLING  RELEASING
+eni-a          0  subnet-a  10.0.1.4  other        9     0       8        1          0
+eni-b          1  subnet-b  10.0.2.4  enid         9     8       1        0          0
+
+SUBNET    CIDR         FREE  READ
+subnet-a  10.0.1.0/24   200  1 min ago
+subnet-b  10.0.2.0/24     3  1 min ago
+  subnet-x is not used: tag enid.io/pods is missing
+`);
+  });
+
+  it("of a node in trouble says first what gives way, who waits, and what to do", () => {
+    const { interfaces, subnets, configuration, store } = statusReport();
+    const [first, second] = interfaces;
+    if (first === undefined || second === undefined) throw new Error("the report has two interfaces");
+    const attachment = { network: "cilium", containerId: "c1", interfaceName: "eth0" };
+    const text = status({
+      phase: "growing",
+      ready: false,
+      waitingFor: "the pool has 4 of the 10 addresses that min-allocate asks for: EC2 throttles CreateNetworkInterface",
+      degraded: [
+        {
+          name: "ec2-throttled",
+          sinceMs: NOON_MS - 2 * MINUTE_MS,
+          error: {
+            code: "ENID_EC2_THROTTLED",
+            message: "EC2 throttles CreateNetworkInterface",
+            remedy: "The bucket is shared.",
+          },
+        },
+      ],
+      waiting: [
+        {
+          pod: { namespace: "shop", name: "cart-0", uid: "" },
+          attachment,
+          sinceMs: NOON_MS - 4_000,
+          deadlineMs: NOON_MS + 16_000,
+        },
+      ],
+      interfaces: [{ ...first, usable: false, unusableBecause: "device index 0 is below first-interface-index 1" }],
+      subnets: subnets.slice(0, 1).map((subnet) => ({ ...subnet, blockedUntilMs: NOON_MS + 90_000 })),
+      refusedSubnets: [],
+      intents: [
+        {
+          id: "intent-1",
+          kind: "create-interface",
+          target: "subnet-a",
+          count: 9,
+          openedAtMs: NOON_MS - 61_000,
+          state: "unsettled",
+        },
+      ],
+      configuration: {
+        ...configuration,
+        source: "last-valid",
+        error: { code: "ENID_CONFIG_INVALID", message: "", remedy: "" },
+        notices: ["/etc/cni/net.d/05-cilium.conf:3:5: eni.min-allocate is deprecated"],
+        differences: [{ name: "instance-type", stated: "m5.xlarge", actual: "m5.large" }],
+      },
+      store: { ...store, sizeBytes: 5 * 1024 * 1024 },
+      node: undefined,
+      capacity: 0,
+      observedAtMs: { metadata: 0, cloud: 0 },
+    });
+    expect(text).toBe(`
+growing, degraded: the pool has 4 of the 10 addresses that min-allocate asks for: EC2 throttles CreateNetworkInterface
+enid 0.1.0, aws, up 3 h 12 min; node not known yet
+
+addresses      18 held, capacity unknown: 8 free, 9 leased, 1 cooling, 0 releasing
+watermarks     pre-allocate 8, min-allocate 10, max-allocate 0 (what the instance holds), max-above-watermark 0
+demand         10 used of 18 available; 0 needed, 0 excess
+configuration  LAST VALID one of /etc/cni/net.d/05-cilium.conf, read 3 h 12 min ago; the file as it is now is not in force (ENID_CONFIG_INVALID)
+overrides      pre-allocate=8
+observed       metadata never, cloud never
+state          /var/lib/enid/state.db, schema 1, 5.0 MiB
+  notice: /etc/cni/net.d/05-cilium.conf:3:5: eni.min-allocate is deprecated
+  notice: the file says instance-type m5.xlarge; instance metadata says m5.large and wins
+
+DEGRADED
+  ec2-throttled for 2 min: ENID_EC2_THROTTLED: EC2 throttles CreateNetworkInterface
+    The bucket is shared.
+
+WAITING FOR AN ADDRESS (1 pod)
+  shop/cart-0  for 4 s  gives up in 16 s
+
+INTERFACE  INDEX  SUBNET    PRIMARY   MADE BY  SLOTS  FREE  LEASED  COOLING  RELEASING
+eni-a          0  subnet-a  10.0.1.4  other        9     0       8        1          0  no pods: device index 0 is below first-interface-index 1
+
+SUBNET    CIDR         FREE  READ
+subnet-a  10.0.1.0/24   200  1 min ago  held back for 1 min 30 s
+
+STEP UNDER WAY    TARGET    COUNT  STATE      FOR        ID
+create-interface  subnet-a      9  unsettled  1 min 1 s  intent-1
+`);
+  });
+
+  it("tells the sources of the configuration apart", () => {
+    const { configuration } = statusReport();
+    const line = (changes: Partial<StatusReport["configuration"]>) =>
+      status({ configuration: { ...configuration, ...changes } }).match(/^configuration {2}(.*)$/m)?.[1];
+    expect(line({ source: "none" })).toBe("no file; defaults and overrides");
+    expect(line({ source: "last-valid" })).toContain("the daemon was started without a file");
+  });
+
+  it("lists at most ten waiting pods and says how many more there are", () => {
+    const attachment = { network: "cilium", containerId: "c", interfaceName: "eth0" };
+    const waiting = Array.from({ length: 25 }, (_, index) => ({
+      pod: { namespace: "shop", name: `cart-${index}`, uid: "" },
+      attachment,
+      sinceMs: NOON_MS,
+      deadlineMs: NOON_MS,
+    }));
+    const text = status({ waiting });
+    expect(text).toContain("WAITING FOR AN ADDRESS (25 pods)");
+    expect(text.match(/shop\/cart-/g)).toHaveLength(10);
+    expect(text).toContain("\n  and 15 more\n");
+  });
+});
+
+describe("the other answers for a person", () => {
+  it("settings show value and origin of each", () => {
+    const lines = renderSettings(settings());
+    expect(lines).toHaveLength(18);
+    expect(lines.filter((line) => !line.endsWith("default"))).toEqual([
+      "SETTING                    VALUE                    FROM",
+      "min-allocate               10                       /etc/cni/net.d/05-cilium.conf:5:25",
+      "pre-allocate               8                        override, set 2026-08-01T11:00:00Z",
+      'subnet-tags                {"enid.io/pods":"true"}  /etc/cni/net.d/05-cilium.conf:3:20',
+    ]);
+  });
+
+  it("a plan shows steps, calls and reasoning, and no reason twice", () => {
+    expect(`\n${renderPlan({ ...PLAN, waiting: 3 }, plain).join("\n")}\n`).toBe(`
+1 step with 3 pods waiting: 4 of 4 wanted addresses
+
+1. add 4 addresses to eni-a in subnet-a
+   4 of 4 go on eni-a: it has 5 free slots
+   → AssignPrivateIpAddresses NetworkInterfaceId=eni-a SecondaryPrivateIpAddressCount=4
+
+because
+  needed 4: pre-allocate asks for 8 free addresses, 4 are
+`);
+  });
+
+  it.each<[ShortfallReason, string]>([
+    [{ kind: "instance-full", capacity: 27 }, "holds all 27 pod addresses"],
+    [{ kind: "max-allocate", maxAllocate: 12 }, "max-allocate 12 is reached"],
+    [{ kind: "subnets-empty", subnets: [{ id: "subnet-a", freeAddresses: 0 }] }, "subnet-a (0 free)"],
+    [{ kind: "no-subnet" }, "eni.subnet-tags"],
+    [{ kind: "no-usable-interface" }, "eni.first-interface-index"],
+    [{ kind: "blocked", untilMs: NOON_MS, reason: "throttled" }, "until 2026-08-01T12:00:00Z: throttled"],
+  ])("a plan that falls short (%o) says why and what to do", (shortfall, part) => {
+    const report: PlanReport = { ...PLAN, plan: { ...PLAN.plan, steps: [], planned: 0, shortfall } };
+    const [head, ...rest] = renderPlan(report, plain);
+    expect(head).toBe("nothing to do: 0 of 4 wanted addresses");
+    expect(rest.at(-1)).toContain("shortfall: ");
+    expect(rest.at(-1)).toContain(part);
+  });
+
+  it("a plan that cannot be made says the error and the remedy", () => {
+    const error = { code: "ENID_STARTING" as const, message: "the daemon is starting", remedy: "Wait." };
+    expect(renderPlan({ ...PLAN, error }, plain).slice(0, 2)).toEqual([
+      "no plan can be made: ENID_STARTING: the daemon is starting",
+      "  Wait.",
+    ]);
+  });
+
+  it("steps of every kind are named", () => {
+    const steps: PlanReport["plan"]["steps"] = [
+      { kind: "create-interface", subnetId: "subnet-a", deviceIndex: 2, count: 1, reason: "r" },
+      { kind: "release-blocks", interfaceId: "eni-b", cidrs: ["10.0.2.7/32", "10.0.2.8/32"], reason: "r" },
+      { kind: "remove-interface", interfaceId: "eni-b", reason: "r" },
+    ];
+    const lines = renderPlan({ ...PLAN, plan: { ...PLAN.plan, steps, wanted: 0 }, calls: [] }, plain);
+    expect(lines.filter((line) => /^\d/.test(line))).toEqual([
+      "3 steps",
+      "1. create an interface in subnet-a at device index 2 with 1 address",
+      "2. release 2 blocks of eni-b: 10.0.2.7/32, 10.0.2.8/32",
+      "3. remove eni-b",
+    ]);
+  });
+
+  it("an explanation begins with the answer", () => {
+    const explanation = new FakeManager().explain("shop/cart-0");
+    expect(`\n${renderExplanation(explanation, NOON_MS + 5_000, plain).join("\n")}\n`).toBe(`
+shop/cart-0 has 10.0.1.7 since its ADD.
+  eni-a was the fullest usable interface
+
+lease         10.0.1.7
+  pod         shop/cart-0 (u-1)
+  attachment  eth0 of container 0123456789abcdef in network cilium
+  interface   eni-a in subnet-a
+  since       2026-08-01T12:00:00Z, 5 s ago
+
+lately
+  2026-08-01T12:00:00Z  ADD answered with 10.0.1.7
+`);
+  });
+
+  it("an explanation of an address shows its state and when it is free again", () => {
+    const address = {
+      address: "10.0.1.8",
+      state: "cooling" as const,
+      block: "10.0.1.8/32",
+      interfaceId: "eni-a",
+      subnetId: "subnet-a",
+      coolingUntilMs: NOON_MS + 12_000,
+    };
+    const explanation = {
+      subject: "10.0.1.8",
+      answer: "10.0.1.8 is cooling.",
+      because: [],
+      leases: [],
+      address,
+      history: [],
+    };
+    expect(renderExplanation(explanation, NOON_MS, plain)).toEqual([
+      "10.0.1.8 is cooling.",
+      "",
+      "address  10.0.1.8",
+      "  state  cooling, free again in 12 s",
+      "  block  10.0.1.8/32 on eni-a in subnet-a",
+    ]);
+  });
+
+  it("leases and events are tables, or say that there are none", () => {
+    expect(renderLeases([], NOON_MS)).toEqual(["no leases"]);
+    expect(renderEvents([])).toEqual(["no events yet"]);
+    expect(renderLeases(new FakeManager().leases(), NOON_MS + MINUTE_MS)).toEqual([
+      "ADDRESS   POD          CONTAINER      INTERFACE  NETWORK  FOR",
+      "10.0.1.7  shop/cart-0  0123456789abc  eth0       cilium   1 min",
+    ]);
+    expect(renderEvents([{ name: "started", level: "info", message: "up", atMs: NOON_MS }])).toEqual([
+      "2026-08-01T12:00:00Z  info  started  up",
+    ]);
+  });
+});
+
+describe("the pieces of text", () => {
+  it.each([
+    [-5, "0 ms"],
+    [999.6, "1000 ms"],
+    [1_400, "1 s"],
+    [59_600, "1 min"],
+    [61_000, "1 min 1 s"],
+    [11 * MINUTE_MS + 1_000, "11 min"],
+    [60 * MINUTE_MS, "1 h"],
+    [26 * 60 * MINUTE_MS, "1 d 2 h"],
+  ])("a duration of %d ms is %s", (ms, text) => {
+    expect(duration(ms)).toBe(text);
+  });
+
+  it("moments that never were are never", () => {
+    expect([moment(0), ago(0, NOON_MS)]).toEqual(["never", "never"]);
+  });
+
+  it("sizes are rounded up to KiB and shown in MiB beyond", () => {
+    expect([size(1), size(40_960), size(5_200_000)]).toEqual(["1 KiB", "40 KiB", "5.0 MiB"]);
+  });
+
+  it("a table has no trailing blanks and rows may differ in length", () => {
+    expect(table([["a", "bb", ""], ["ccc"], ["d", "1"]], [1])).toEqual(["a    bb", "ccc", "d     1"]);
+  });
+});

@@ -1,0 +1,540 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { type Problem, readConfiguration } from "../../src/configuration/index.ts";
+import { EnidError, type ErrorCode } from "../../src/errors.ts";
+
+const FOLDER = join(import.meta.dirname, "broken");
+const SYNTAX = "ENID_CONFIG_SYNTAX";
+const INVALID = "ENID_CONFIG_INVALID";
+
+interface Broken {
+  readonly file: string;
+  readonly code: ErrorCode;
+  /** line:column */
+  readonly at: string;
+  readonly pointer: string;
+  /** What stands at that place in the file: keeps `at` honest. Left out where it is not text. */
+  readonly here?: string;
+  /** Parts of the message: the value, what is wrong, what is allowed. */
+  readonly says: readonly string[];
+  /** Second place, line:column. */
+  readonly related?: string;
+}
+
+const broken: readonly Broken[] = [
+  // Wrong values
+  {
+    file: "number-as-text.conf",
+    code: INVALID,
+    at: "5:29",
+    pointer: "/ipam/pre-allocate",
+    here: '"8"',
+    says: ['"8" is text', "allowed is a whole number from 0 to 65536"],
+  },
+  {
+    file: "negative.conf",
+    code: INVALID,
+    at: "5:29",
+    pointer: "/ipam/pre-allocate",
+    here: "-1",
+    says: ["-1 is negative", "whole number from 0"],
+  },
+  {
+    file: "fraction.conf",
+    code: INVALID,
+    at: "5:29",
+    pointer: "/ipam/pre-allocate",
+    here: "7.5",
+    says: ["7.5 is not a whole number"],
+  },
+  {
+    file: "huge-number.conf",
+    code: INVALID,
+    at: "5:29",
+    pointer: "/ipam/max-allocate",
+    here: "1e999",
+    says: ["1e999 is too large", "to 65536"],
+  },
+  {
+    file: "too-many-addresses.conf",
+    code: INVALID,
+    at: "5:29",
+    pointer: "/ipam/min-allocate",
+    here: "65537",
+    says: ["65537 is too large"],
+  },
+  {
+    file: "null-value.conf",
+    code: INVALID,
+    at: "5:29",
+    pointer: "/ipam/pre-allocate",
+    here: "null",
+    says: ["null is no value", "whole number"],
+  },
+  {
+    file: "null-section.conf",
+    code: INVALID,
+    at: "5:10",
+    pointer: "/eni",
+    here: "null",
+    says: ["null is no value", "an object"],
+  },
+  {
+    file: "section-is-list.conf",
+    code: INVALID,
+    at: "5:10",
+    pointer: "/eni",
+    here: "[",
+    says: ['["subnet-0a1b2c3d"] is a list', "an object"],
+  },
+  {
+    file: "truth-as-text.conf",
+    code: INVALID,
+    at: "5:37",
+    pointer: "/eni/delete-on-termination",
+    here: '"true"',
+    says: ['"true" is text', "allowed is true or false"],
+  },
+  {
+    file: "bad-subnet-id.conf",
+    code: INVALID,
+    at: "5:55",
+    pointer: "/eni/subnet-ids/1",
+    here: '"subnet-12345"',
+    says: ['"subnet-12345" does not have the right form', "8 or 17 hexadecimal digits"],
+  },
+  {
+    file: "bad-security-group.conf",
+    code: INVALID,
+    at: "5:32",
+    pointer: "/eni/security-groups/0",
+    here: '"default"',
+    says: ['"default" does not', '"sg-" and 8 or 17'],
+  },
+  {
+    file: "repeated-subnet.conf",
+    code: INVALID,
+    at: "5:46",
+    pointer: "/eni/subnet-ids/1",
+    here: '"subnet-0a1b2c3d"]',
+    related: "5:27",
+    says: ["twice", ":5:27", "different subnet ids"],
+  },
+  {
+    file: "tag-value-is-number.conf",
+    code: INVALID,
+    at: "5:37",
+    pointer: "/eni/subnet-tags/tier",
+    here: "1",
+    says: ["1 is a number", "at most 256 characters"],
+  },
+  {
+    file: "empty-tag-key.conf",
+    code: INVALID,
+    at: "5:29",
+    pointer: "/eni/subnet-tags/",
+    here: '""',
+    says: ['key "" is empty', "1 to 127 characters"],
+  },
+  {
+    file: "bad-range.conf",
+    code: INVALID,
+    at: "5:42",
+    pointer: "/ipam/podCIDRs/1",
+    here: '"10.12.256.0/24"',
+    says: ['"10.12.256.0/24"', "an IPv4 range from /16 to /32"],
+  },
+  {
+    file: "ipv6-range.conf",
+    code: INVALID,
+    at: "5:26",
+    pointer: "/ipam/podCIDRs/0",
+    here: '"2001:db8::/64"',
+    says: ["an IPv4 range"],
+  },
+  {
+    file: "host-bits.conf",
+    code: INVALID,
+    at: "5:26",
+    pointer: "/ipam/podCIDRs/0",
+    here: '"10.12.5.7/24"',
+    says: ["host bits set", "10.12.5.0/24"],
+  },
+  {
+    file: "loopback-range.conf",
+    code: INVALID,
+    at: "5:26",
+    pointer: "/ipam/podCIDRs/0",
+    here: '"127.0.0.0/24"',
+    says: ["the loopback range", "can be routed"],
+  },
+  {
+    file: "overlapping-ranges.conf",
+    code: INVALID,
+    at: "8:7",
+    pointer: "/ipam/podCIDRs/1",
+    here: '"10.12.5.0/24"',
+    related: "7:7",
+    says: ['"10.12.5.0/24" overlaps 10.12.0.0/16', ":7:7 /ipam/podCIDRs/0", "do not overlap"],
+  },
+  {
+    file: "ranges-too-large.conf",
+    code: INVALID,
+    at: "5:42",
+    pointer: "/ipam/podCIDRs/1",
+    here: '"10.13.0.0/30"',
+    says: ["65540 addresses", "allowed are 65536"],
+  },
+  // Wrong keys
+  {
+    file: "misspelt-key.conf",
+    code: INVALID,
+    at: "6:5",
+    pointer: "/eni/subnet-tag",
+    here: '"subnet-tag"',
+    says: ['"subnet-tag" is not known', 'did you mean "subnet-tags"?', "allowed are first-interface-index, subnet-ids"],
+  },
+  {
+    file: "misspelt-key.conflist",
+    code: INVALID,
+    at: "4:39",
+    pointer: "/plugins/1/ipam/pre-alocate",
+    here: '"pre-alocate"',
+    says: ['did you mean "pre-allocate"?'],
+  },
+  {
+    file: "camel-case-key.conf",
+    code: INVALID,
+    at: "5:13",
+    pointer: "/ipam/preAllocate",
+    here: '"preAllocate"',
+    says: ['did you mean "pre-allocate"?'],
+  },
+  {
+    file: "unknown-key.conf",
+    code: INVALID,
+    at: "5:13",
+    pointer: "/ipam/warp-speed",
+    here: '"warp-speed"',
+    says: ['"warp-speed" is not known in "ipam"; allowed are type, min-allocate'],
+  },
+  {
+    file: "misspelt-section.conf",
+    code: INVALID,
+    at: "5:3",
+    pointer: "/enii",
+    here: '"enii"',
+    says: ['did you mean "eni"?'],
+  },
+  {
+    file: "upper-case-section.conf",
+    code: INVALID,
+    at: "5:3",
+    pointer: "/IPAM",
+    here: '"IPAM"',
+    says: ['did you mean "ipam"?'],
+  },
+  {
+    file: "setting-in-wrong-section.conf",
+    code: INVALID,
+    at: "5:13",
+    pointer: "/ipam/subnet-tags",
+    here: '"subnet-tags"',
+    says: ['it belongs into "eni"'],
+  },
+  {
+    file: "setting-outside-sections.conf",
+    code: INVALID,
+    at: "5:3",
+    pointer: "/pre-allocate",
+    here: '"pre-allocate"',
+    says: ['it belongs into "ipam"'],
+  },
+  {
+    file: "duplicate-key.conf",
+    code: INVALID,
+    at: "7:5",
+    pointer: "/ipam/pre-allocate",
+    here: '"pre-allocate": 16',
+    related: "6:5",
+    says: ["a second time", ":6:5", "allowed is once"],
+  },
+  {
+    file: "duplicate-section.conf",
+    code: INVALID,
+    at: "7:3",
+    pointer: "/eni",
+    here: '"eni"',
+    related: "5:3",
+    says: ["a second time", ":5:3"],
+  },
+  // Wrong together
+  {
+    file: "eni-and-pod-cidrs.conf",
+    code: INVALID,
+    at: "6:13",
+    pointer: "/ipam/podCIDRs",
+    here: '"podCIDRs"',
+    related: "5:3",
+    says: ["ranges of its own", ":5:3 /eni", "allowed is one of the two"],
+  },
+  {
+    file: "max-below-min.conf",
+    code: INVALID,
+    at: "7:21",
+    pointer: "/ipam/max-allocate",
+    here: "5",
+    related: "6:21",
+    says: ["5 is below min-allocate 10", ":6:21 /ipam/min-allocate", "at least min-allocate"],
+  },
+  {
+    file: "max-below-old-min.conf",
+    code: INVALID,
+    at: "6:29",
+    pointer: "/ipam/max-allocate",
+    here: "5",
+    related: "5:28",
+    says: ["5 is below min-allocate 10", "/eni/min-allocate"],
+  },
+  // Wrong form of the file
+  {
+    file: "not-an-object.conf",
+    code: INVALID,
+    at: "1:1",
+    pointer: "",
+    here: "[",
+    says: ["is a list", "allowed is an object"],
+  },
+  { file: "just-null.conf", code: INVALID, at: "1:1", pointer: "", here: "null", says: ["allowed is an object"] },
+  {
+    file: "plugins-not-a-list.conflist",
+    code: INVALID,
+    at: "2:14",
+    pointer: "/plugins",
+    here: "{",
+    says: ["is an object", "allowed is a list"],
+  },
+  {
+    file: "plugin-not-an-object.conflist",
+    code: INVALID,
+    at: "3:5",
+    pointer: "/plugins/0",
+    here: '"cilium-cni"',
+    says: ['"cilium-cni" is text', "an object"],
+  },
+  {
+    file: "misspelt-plugin.conflist",
+    code: INVALID,
+    at: "3:15",
+    pointer: "/plugins/0/type",
+    here: '"cillium-cni"',
+    says: ['did you mean "cilium-cni"?'],
+  },
+  {
+    file: "section-beside-plugins.conflist",
+    code: INVALID,
+    at: "6:3",
+    pointer: "/eni",
+    here: '"eni"',
+    related: "4:5",
+    says: ['"eni" would be lost', ":4:5 /plugins/1"],
+  },
+  // Not JSON in UTF-8
+  { file: "empty.conf", code: SYNTAX, at: "1:1", pointer: "", says: ["the file is empty", "allowed is a JSON object"] },
+  { file: "white-space.conf", code: SYNTAX, at: "1:1", pointer: "", says: ["nothing but white space"] },
+  {
+    file: "cut-off.conf",
+    code: SYNTAX,
+    at: "4:1",
+    pointer: "/ipam",
+    says: ["the file ends before the `{` at", ":2:11 is closed", "cut off"],
+  },
+  {
+    file: "trailing-garbage.conf",
+    code: SYNTAX,
+    at: "2:1",
+    pointer: "",
+    here: "{",
+    says: ["after the end of the configuration"],
+  },
+  {
+    file: "comment.conf",
+    code: SYNTAX,
+    at: "5:3",
+    pointer: "",
+    here: "// the buffer",
+    says: ["is a comment", "JSON without comments"],
+  },
+  {
+    file: "trailing-comma.conf",
+    code: SYNTAX,
+    at: "5:32",
+    pointer: "/ipam",
+    here: "}",
+    says: ["where a name is expected", "no comma before a closing bracket"],
+  },
+  {
+    file: "missing-comma.conf",
+    code: SYNTAX,
+    at: "6:3",
+    pointer: "/ipam",
+    here: '"ipam"',
+    says: ["where a comma or the closing bracket is expected"],
+  },
+  { file: "single-quotes.conf", code: SYNTAX, at: "5:3", pointer: "", here: "'ipam'", says: ["double quotes"] },
+  {
+    file: "leading-zero.conf",
+    code: SYNTAX,
+    at: "5:30",
+    pointer: "/ipam/pre-allocate",
+    here: "8",
+    says: ["where a comma"],
+  },
+  {
+    file: "bad-escape.conf",
+    code: SYNTAX,
+    at: "5:15",
+    pointer: "/log-file",
+    here: '"C:\\cilium.log"',
+    says: ["an escape that JSON does not know", "allowed are"],
+  },
+  { file: "yaml.conf", code: SYNTAX, at: "1:1", pointer: "", here: "apiVersion", says: ["is not JSON"] },
+  { file: "utf-16.conf", code: SYNTAX, at: "1:1", pointer: "", says: ["UTF-16", "allowed is JSON in UTF-8"] },
+  { file: "gzip.conf", code: SYNTAX, at: "1:2", pointer: "", says: ["byte 0x8b at offset 1", "binary or not UTF-8"] },
+  { file: "nul-byte.conf", code: SYNTAX, at: "2:18", pointer: "", says: ["byte 0x00"] },
+  { file: "latin-1.conf", code: SYNTAX, at: "2:15", pointer: "", says: ["byte 0xe9"] },
+];
+
+function failure(bytes: Uint8Array, file: string): EnidError {
+  try {
+    readConfiguration(bytes, file);
+  } catch (error) {
+    if (error instanceof EnidError) return error;
+    throw error;
+  }
+  throw new Error(`${file} was accepted`);
+}
+
+function failureOfText(text: string): EnidError {
+  return failure(Buffer.from(text), "/etc/enid.conf");
+}
+
+describe("a broken configuration file", () => {
+  it("is tested for every file in the folder", () => {
+    expect(readdirSync(FOLDER).toSorted()).toEqual(broken.map(({ file }) => file).toSorted());
+  });
+
+  it.each(broken)("$file gets one clear message: $code at $at", (expected) => {
+    const bytes = readFileSync(join(FOLDER, expected.file));
+    const name = `/etc/cni/net.d/${expected.file}`;
+    const error = failure(bytes, name);
+    expect(error.code).toBe(expected.code);
+    expect(error.entry.exit).toBe(3);
+    const problems = error.details as readonly Problem[];
+    expect(problems).toHaveLength(1);
+    const [{ place, pointer, related, message } = expect.fail("no problem")] = problems;
+    expect(`${place.line}:${place.column}`).toBe(expected.at);
+    expect(place).toMatchObject({ file: name, pointer: expected.pointer });
+    expect(pointer).toBe(expected.pointer);
+    expect(error.message).toBe(`configuration ${message}`);
+    expect(error.message).toContain(`${name}:${expected.at}`);
+    expect(error.message).toContain(expected.pointer);
+    for (const part of expected.says) expect(error.message).toContain(part);
+    expect(related && `${related.line}:${related.column}`).toBe(expected.related);
+    if (expected.here !== undefined) {
+      const line = bytes.toString("utf8").split("\n")[place.line - 1] ?? "";
+      expect(line.slice(place.column - 1)).toSatisfy((rest: string) => rest.startsWith(expected.here ?? ""));
+    }
+  });
+
+  it("of 10 MB is refused by its size, before it is looked into", () => {
+    const error = failure(new Uint8Array(10 * 1024 * 1024), "/etc/enid.conf");
+    expect(error.code).toBe("ENID_CONFIG_TOO_LARGE");
+    expect(error.message).toBe("configuration /etc/enid.conf has 10485760 bytes; at most 1048576 are read");
+  });
+
+  it("of exactly 1 MiB is still read", () => {
+    const text = '{"ipam":{"pre-allocate":0}}'.padEnd(1024 * 1024, " ");
+    expect(readConfiguration(Buffer.from(text), "/etc/enid.conf").values).toEqual({ "pre-allocate": 0 });
+  });
+
+  it.each([
+    ["lists", "[".repeat(500_000)],
+    ["objects", '{"eni":'.repeat(100_000)],
+  ])("nested without end in %s is refused instead of overflowing the stack", (_, text) => {
+    const error = failureOfText(text);
+    expect(error.code).toBe(SYNTAX);
+    expect(error.message).toContain("nested deeper than 32 levels");
+  });
+
+  it("with hundreds of thousands of values is refused early", () => {
+    const error = failureOfText(`{"eni":{"subnet-ids":[${"1,".repeat(400_000)}1]}}`);
+    expect(error.code).toBe(SYNTAX);
+    expect(error.message).toContain("more than 20000 names and values");
+  });
+
+  it("reports all its problems at once, in the order of the file", () => {
+    const error = failureOfText(
+      '{\n "eni": { "subnet-tag": {}, "subnet-ids": ["x"] },\n "ipam": { "pre-allocate": -1, "podCIDRs": ["10.0.0.1/24", "nonsense"] }\n}',
+    );
+    const problems = error.details as readonly Problem[];
+    expect(problems.map(({ pointer }) => pointer)).toEqual([
+      "/eni/subnet-tag",
+      "/eni/subnet-ids/0",
+      "/ipam/pre-allocate",
+      "/ipam/podCIDRs",
+      "/ipam/podCIDRs/0",
+      "/ipam/podCIDRs/1",
+    ]);
+    const lines = error.message.split("\n");
+    expect(lines[0]).toContain(problems[0]?.message);
+    expect(lines[1]).toBe("and 5 more:");
+    expect(lines.slice(2)).toEqual(problems.slice(1).map(({ message }) => `  ${message}`));
+  });
+
+  it("with very many problems lists 20 and counts the others", () => {
+    const keys = Array.from({ length: 50 }, (_, at) => `"unknown-${at}":1`).join(",");
+    const error = failureOfText(`{"eni":{${keys}}}`);
+    expect(error.details).toHaveLength(50);
+    const lines = error.message.split("\n");
+    expect(lines).toHaveLength(22);
+    expect(lines.at(-1)).toBe("  … and 30 that are not listed");
+  });
+
+  it("cannot steer the terminal that shows its message, nor flood it", () => {
+    const hostile = `{"ipam":{"\\u001b[2J\\u202e":1,"pre-allocate":"${"x".repeat(100_000)}"}}`;
+    const { message } = failureOfText(hostile);
+    expect(message).not.toContain("\u001b");
+    expect(message).not.toContain("\u202e");
+    expect(message).toContain("\\u001b[2J\\u202e");
+    expect(message.length).toBeLessThan(1_500);
+  });
+
+  it.each([
+    ["a tag key of 128 characters", `{"eni":{"subnet-tags":{"${"k".repeat(128)}":"v"}}}`, "has 128 characters"],
+    ["a tag value of 257 characters", `{"eni":{"subnet-tags":{"k":"${"v".repeat(257)}"}}}`, "has 257 characters"],
+    [
+      "51 tags",
+      `{"eni":{"subnet-tags":{${Array.from({ length: 51 }, (_, at) => `"k${at}":"v"`).join(",")}}}}`,
+      "has 51 entries",
+    ],
+    [
+      "201 subnets",
+      `{"eni":{"subnet-ids":[${Array.from({ length: 201 }, (_, at) => `"subnet-${String(at).padStart(8, "0")}"`).join(",")}]}}`,
+      "has 201 entries",
+    ],
+  ])("with %s is refused", (_, text, words) => {
+    const error = failureOfText(text);
+    expect(error.code).toBe(INVALID);
+    expect(error.message).toContain(words);
+  });
+
+  it("with tags at the limits of EC2 is accepted", () => {
+    const tags = Object.fromEntries(
+      Array.from({ length: 50 }, (_, at) => [`${at}`.padEnd(127, "ü"), "🙂".repeat(256)]),
+    );
+    const text = JSON.stringify({ eni: { "subnet-tags": tags } });
+    expect(readConfiguration(Buffer.from(text), "/etc/enid.conf").values["subnet-tags"]).toEqual(tags);
+  });
+});

@@ -1,0 +1,49 @@
+import fc from "fast-check";
+import fastifyFactory from "fastify";
+import { expect, it } from "vitest";
+import { systemClock } from "../../../src/adapters/index.ts";
+import { cniRoutes } from "../../../src/handoff/cni/index.ts";
+import { FakeService, RecordingTelemetry } from "./helpers.ts";
+
+const verb = fc.constantFrom("ADD", "DEL", "CHECK", "STATUS", "VERSION", "GC", "", "add");
+const text = fc.oneof(
+  fc.constantFrom("", "c0", "eth0", "/run/netns/x", "a=b;c", "IgnoreUnknown=1;K8S_POD_NAME=p"),
+  fc.string(),
+);
+const value = fc.oneof(fc.constantFrom("1.0.0", "0.3.1", "cilium", ""), fc.jsonValue());
+const stdin = fc.oneof(
+  fc.record({ cniVersion: value, name: value, prevResult: value }, { requiredKeys: [] }).map((v) => JSON.stringify(v)),
+  fc.json(),
+  fc.string({ unit: "binary" }),
+);
+const environment = fc.record(
+  { CNI_CONTAINERID: text, CNI_NETNS: text, CNI_IFNAME: text, CNI_ARGS: text, CNI_NETNS_OVERRIDE: text },
+  { requiredKeys: [] },
+);
+
+it("answers every input: a success, or an error with a code, a message and a remedy", async () => {
+  const telemetry = new RecordingTelemetry();
+  const fastify = fastifyFactory();
+  await fastify.register(cniRoutes(new FakeService(), { telemetry, clock: systemClock }));
+  await fc.assert(
+    fc.asyncProperty(verb, environment, stdin, async (command, variables, input) => {
+      const payload = { environment: { CNI_COMMAND: command, ...variables }, stdin: input };
+      const answer = await fastify.inject({ method: "POST", url: "/cni", payload });
+      expect(answer.statusCode).toBe(200);
+      if (answer.headers["x-enid-exit"] === "0") {
+        if (answer.body !== "") expect(answer.json()).toHaveProperty("cniVersion");
+        return;
+      }
+      expect(answer.headers["x-enid-exit"]).toBe("1");
+      const error = answer.json<{ code: number; msg: string; details: string }>();
+      expect(error.code).toBeOneOf([1, 3, 4, 6, 7, 102]);
+      expect(error.msg).toMatch(/^ENID_[A-Z_]+: ./);
+      expect(error.msg.length).toBeLessThan(600);
+      expect(error.details).not.toMatch(/\{\w+\}/);
+    }),
+    { numRuns: 1_000 },
+  );
+  await fastify.close();
+  const outcomes = new Set(telemetry.verbs.map(({ outcome }) => outcome));
+  expect([...outcomes]).toEqual(expect.arrayContaining(["ok", "ENID_CNI_DECODE", "ENID_CNI_VERSION", "ENID_CNI_VERB"]));
+});

@@ -1,0 +1,34 @@
+/** The rooms of src/ and the rooms that each may enter. docs/architecture.md has the same table, with the reasons. */
+export const ARROWS: Readonly<Record<string, readonly string[]>> = {
+  "error-catalogue": [],
+  errors: ["error-catalogue"],
+  adapters: [],
+  "instance-types": [],
+  pool: [],
+  planning: [],
+  configuration: ["errors", "adapters"],
+  "manager/ports": ["pool", "planning"],
+  manager: ["errors", "manager/ports", "configuration", "pool", "planning", "adapters", "handoff/cni"],
+  "providers/aws": ["errors", "manager/ports", "planning", "adapters", "instance-types"],
+  state: ["errors", "manager/ports", "pool", "adapters"],
+  "handoff/cni": ["errors", "manager/ports", "pool", "adapters"],
+  telemetry: ["errors", "manager/ports", "manager", "adapters"],
+  simulator: ["errors", "adapters", "instance-types"],
+};
+
+/** Composes the others: may enter every room. */
+export const COMPOSERS: readonly string[] = ["cli", "main"];
+
+/** Files by which a room is entered other than its index.ts. */
+export const FURTHER_ENTRIES: readonly string[] = [
+  "src/errors.ts",
+  "src/error-catalogue.ts",
+  "src/handoff/cni/port.ts",
+];
+
+/** The room of a file of src/: the longest name of a room that leads to it. */
+export function roomOf(path: string): string | undefined {
+  const inside = path.replace(/^src\//, "").replace(/\.ts$/, "");
+  const names = [...Object.keys(ARROWS), ...COMPOSERS].sort((a, b) => b.length - a.length);
+  return names.find((name) => inside === name || inside.startsWith(`${name}/`));
+}

@@ -1,0 +1,35 @@
+import { type ProviderHarness, providerContract, type TrueInterface } from "../../contracts/provider.ts";
+import { addStep, createStep, INSTANCE, NOTHING_SAID, POD_GROUP, PRIMARY, startNode } from "./harness.ts";
+
+const makeHarness = async (): Promise<ProviderHarness> => {
+  const node = await startNode();
+  const { cloud } = node.simulator;
+  return {
+    provider: node.provider,
+    restart: node.restart,
+    selection: { ...NOTHING_SAID, subnetTags: { "enid.io/pods": "true" }, securityGroups: [POD_GROUP] },
+    impossible: { ...NOTHING_SAID, subnetTags: { "enid.io/pods": "nowhere" } },
+    changes: () => node.calls({ mutating: true }).length,
+    truth: (): TrueInterface[] =>
+      cloud
+        .truth()
+        .interfaces.filter((one) => one.attachment === undefined || one.attachment.instanceId === INSTANCE)
+        .map((one) => ({
+          id: one.id,
+          attached: one.attachment !== undefined,
+          blocks: [...one.secondaryAddresses.map((address) => `${address}/32`), ...one.prefixes],
+        })),
+    growth: {
+      securityGroups: [POD_GROUP],
+      add: (count) => addStep(PRIMARY, count),
+      create: (count) => createStep(count),
+      cut: (step, nth, moment) => {
+        const changes = node.provider.calls(step).filter((call) => !call.action.startsWith("Describe"));
+        node.fault(changes[nth - 1]?.action ?? "", { kind: moment === "before" ? "reset" : "lost-reply" });
+      },
+    },
+    close: node.close,
+  };
+};
+
+providerContract("aws over the simulated cloud", makeHarness, { grows: true });

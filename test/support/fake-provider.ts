@@ -1,0 +1,272 @@
+import type { Clock } from "../../src/adapters/index.ts";
+import { EnidError } from "../../src/errors.ts";
+import type {
+  Intent,
+  NodeFacts,
+  Observation,
+  ObservationSource,
+  ObservedInterface,
+  PlannedCall,
+  Provider,
+  ReportProgress,
+  Resolution,
+  Selection,
+  StepFailure,
+  StepOutcome,
+} from "../../src/manager/index.ts";
+import type { Step } from "../../src/planning/index.ts";
+
+export const SUBNET_A = "subnet-a";
+export const SUBNET_B = "subnet-b";
+export const PRIMARY = "eni-primary";
+
+interface CloudInterface {
+  id: string;
+  deviceIndex: number;
+  subnetId: string;
+  addresses: string[];
+  attached: boolean;
+  intentId: string;
+}
+
+/**
+ * A cloud in a few lines for the manager's own tests: what it does, when it answers and how it fails is up to the test.
+ * The real provider is tested against the simulated EC2; this one exists to hold the manager still.
+ */
+export class FakeProvider implements Provider {
+  readonly name = "fake";
+  readonly clock: Clock;
+  /** The truth. */
+  readonly interfaces = new Map<string, CloudInterface>();
+  readonly log: string[] = [];
+  allowed = [SUBNET_A, SUBNET_B];
+  securityGroups = ["sg-1"];
+  /** Intents as they were given to `settle`. */
+  readonly settled: Intent[] = [];
+  facts: NodeFacts = {
+    instanceId: "i-1",
+    instanceType: "m5.large",
+    region: "eu-central-1",
+    availabilityZone: "eu-central-1a",
+    vpcId: "vpc-1",
+    accountId: "111122223333",
+    primaryInterfaceId: PRIMARY,
+    primarySubnetId: SUBNET_A,
+    limits: { maxInterfaces: 3, ipv4PerInterface: 10, source: "ec2", hypervisor: "nitro", bareMetal: false },
+  };
+  /** Thrown by the next calls of that kind, oldest first; `afterEffect` fails once the cloud has changed. */
+  readonly failures: { readonly kind: string; readonly error: EnidError; readonly afterEffect?: boolean }[] = [];
+  callMs = 300;
+  freeInSubnets = 200;
+  /** Of single subnets, where it differs. */
+  readonly room = new Map<string, number>();
+  #next = 1;
+  #address = 10;
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+    this.interfaces.set(PRIMARY, {
+      id: PRIMARY,
+      deviceIndex: 0,
+      subnetId: SUBNET_A,
+      addresses: [],
+      attached: true,
+      intentId: "",
+    });
+  }
+
+  async identify(): Promise<NodeFacts> {
+    await this.#describe("identify");
+    return this.facts;
+  }
+
+  async resolve(selection: Selection): Promise<Resolution> {
+    await this.#describe("resolve");
+    const ids =
+      selection.subnetIds.length === 0 ? this.allowed : selection.subnetIds.filter((id) => this.allowed.includes(id));
+    if (ids.length === 0) {
+      throw new EnidError("ENID_SUBNET_NO_MATCH", {
+        selection: "test",
+        vpcId: "vpc-1",
+        availabilityZone: "a",
+        seen: "none",
+      });
+    }
+    return {
+      subnets: ids.map((id) => ({
+        id,
+        cidr: "10.0.0.0/16",
+        freeAddresses: this.room.get(id) ?? this.freeInSubnets,
+        tags: {},
+      })),
+      refused: [],
+      securityGroups: this.securityGroups,
+    };
+  }
+
+  async observe(source: ObservationSource): Promise<Observation> {
+    const startedAtMs = this.clock.nowMs();
+    await this.#describe(`observe ${source}`);
+    return {
+      source,
+      complete: true,
+      startedAtMs,
+      interfaces: [...this.interfaces.values()]
+        .filter((entry) => source === "cloud" || entry.attached)
+        .map((entry) => this.observed(entry)),
+    };
+  }
+
+  async execute(intent: Intent, progress: ReportProgress): Promise<StepOutcome> {
+    const { step } = intent;
+    const failure = this.#take(step.kind);
+    if (failure !== undefined && failure.afterEffect !== true) {
+      await this.#call(`${step.kind} failed`);
+      throw failure.error;
+    }
+    await this.#call(describe(step));
+    const outcome = await this.#apply(intent, progress);
+    if (failure !== undefined) throw failure.error;
+    return outcome;
+  }
+
+  async settle(intent: Intent, how: "finish" | "undo", progress: ReportProgress): Promise<StepOutcome> {
+    this.settled.push(intent);
+    await this.#call(`settle ${intent.step.kind} ${how}`);
+    const failure = this.#take("settle");
+    if (failure !== undefined) throw failure.error;
+    if (intent.step.kind === "add-blocks") {
+      const entry = this.#get(intent.step.interfaceId);
+      const added = entry.addresses.map((address) => `${address}/32`).filter((cidr) => !intent.before.includes(cidr));
+      return { kind: "done", interface: this.observed(entry), added };
+    }
+    const made = [...this.interfaces.values()].find((entry) => entry.intentId === intent.id);
+    if (how === "undo") {
+      if (made !== undefined) this.interfaces.delete(made.id);
+      return { kind: "undone" };
+    }
+    if (made !== undefined) {
+      if (intent.interfaceId === undefined) await progress({ interfaceId: made.id });
+      made.attached = true;
+      return { kind: "done", interface: this.observed(made), added: made.addresses.map((address) => `${address}/32`) };
+    }
+    return this.#apply(intent, progress);
+  }
+
+  calls(step: Step): readonly PlannedCall[] {
+    return [{ action: step.kind, parameters: {} }];
+  }
+
+  async close(): Promise<void> {}
+
+  /** Mutating calls so far. */
+  get mutations(): string[] {
+    return this.log.filter((line) => /^(add-blocks|create-interface|remove-interface|settle)/.test(line));
+  }
+
+  observed(entry: CloudInterface): ObservedInterface {
+    return {
+      id: entry.id,
+      mac: `02:00:00:00:00:0${entry.deviceIndex}`,
+      deviceIndex: entry.attached ? entry.deviceIndex : -1,
+      networkCard: 0,
+      subnetId: entry.subnetId,
+      subnetCidr: "10.0.0.0/16",
+      primaryAddress: "10.0.0.9",
+      securityGroups: ["sg-1"],
+      attachmentId: `attach-${entry.id}`,
+      madeBy: entry.id === PRIMARY ? "other" : "enid",
+      foreign: false,
+      attached: entry.attached,
+      addresses: [...entry.addresses],
+      prefixes: [],
+    };
+  }
+
+  fail(kind: string, failure: StepFailure, afterEffect = false): void {
+    this.failures.push({
+      kind,
+      error: new EnidError(
+        "ENID_EC2_FAILED",
+        { action: kind, code: failure.ec2Code, detail: "as told" },
+        { details: failure },
+      ),
+      afterEffect,
+    });
+  }
+
+  addresses(count: number): string[] {
+    return Array.from({ length: count }, () => {
+      const n = this.#address++;
+      return `10.0.${n >> 8}.${n & 255}`;
+    });
+  }
+
+  async #apply(intent: Intent, progress: ReportProgress): Promise<StepOutcome> {
+    const { step } = intent;
+    switch (step.kind) {
+      case "add-blocks": {
+        const entry = this.#get(step.interfaceId);
+        const added = this.addresses(step.count);
+        entry.addresses.push(...added);
+        return { kind: "done", interface: this.observed(entry), added: added.map((address) => `${address}/32`) };
+      }
+      case "create-interface": {
+        const id = `eni-${this.#next++}`;
+        const entry: CloudInterface = {
+          id,
+          deviceIndex: step.deviceIndex,
+          subnetId: step.subnetId,
+          addresses: this.addresses(step.count),
+          attached: false,
+          intentId: intent.id,
+        };
+        this.interfaces.set(id, entry);
+        await progress({ interfaceId: id });
+        await this.#call("attach");
+        entry.attached = true;
+        await progress({ interfaceId: id, attachmentId: `attach-${id}` });
+        return {
+          kind: "done",
+          interface: this.observed(entry),
+          added: entry.addresses.map((address) => `${address}/32`),
+        };
+      }
+      case "remove-interface": {
+        const cidrs = (this.interfaces.get(step.interfaceId)?.addresses ?? []).map((address) => `${address}/32`);
+        this.interfaces.delete(step.interfaceId);
+        return { kind: "gone", cidrs, interfaceId: step.interfaceId };
+      }
+      case "release-blocks":
+        return { kind: "gone", cidrs: step.cidrs, interfaceId: step.interfaceId };
+    }
+  }
+
+  #get(id: string): CloudInterface {
+    const entry = this.interfaces.get(id);
+    if (entry === undefined) throw new Error(`no interface ${id}`);
+    return entry;
+  }
+
+  #take(kind: string) {
+    const at = this.failures.findIndex((failure) => failure.kind === kind);
+    return at < 0 ? undefined : this.failures.splice(at, 1)[0];
+  }
+
+  async #describe(line: string): Promise<void> {
+    await this.#call(line);
+    const failure = this.#take(line);
+    if (failure !== undefined) throw failure.error;
+  }
+
+  #call(line: string): Promise<void> {
+    this.log.push(line);
+    return new Promise((resolve) => {
+      this.clock.after(this.callMs, resolve);
+    });
+  }
+}
+
+function describe(step: Step): string {
+  return "count" in step ? `${step.kind} ${step.count}` : step.kind;
+}

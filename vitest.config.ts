@@ -1,0 +1,31 @@
+import { availableParallelism } from "node:os";
+import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
+
+/** Minutes each: begun first, they run beside all the others instead of after them. */
+const LONGEST = ["test/faults/kill.test.ts", "test/manager/world.test.ts"];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification) => LONGEST.some((path) => moduleId.endsWith(path));
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    // Processes, not threads: tests open state files, signal daemons and change the environment.
+    pool: "forks",
+    // Many tests start daemons of their own; more of them at once than there are processors only makes waits longer.
+    maxWorkers: Math.min(4, Math.max(2, availableParallelism())),
+    sequence: { sequencer: LongestFirst },
+    execArgv: ["--disable-warning=ExperimentalWarning"],
+    testTimeout: 20_000,
+    hookTimeout: 30_000,
+    // A forgotten `.only` fails everywhere, not just where CI is set.
+    allowOnly: false,
+    reporters: ["default"],
+  },
+});
