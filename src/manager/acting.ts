@@ -24,7 +24,7 @@ export interface ActorOptions {
   readonly clock: Clock;
   readonly random: Random;
   /** Our picture is stale: EC2 should be observed before the next plan. */
-  readonly askCloud: () => void;
+  readonly outdated: () => void;
   /** A subnet has less than EC2 said: it should be asked before the next plan is carried out. */
   readonly distrustSubnets: () => void;
 }
@@ -249,7 +249,7 @@ export class Actor {
     const { step } = running.intent;
     // A disk that refuses is no failure of EC2; the ledger reports it.
     if (error.code !== "ENID_STATE_WRITE_FAILED") restraint.failed(error, { subnetId: subnetOf(step), ...failure });
-    if (failure.class === "limit" || failure.class === "gone") this.#options.askCloud();
+    if (failure.class === "limit" || failure.class === "gone") this.#options.outdated();
     if (failure.class === "subnet-exhausted") this.#options.distrustSubnets();
     this.#tell("step-failed", "warn", `${step.kind} failed: ${error.message}`, running.intent);
     if (failure.effect === "none") {

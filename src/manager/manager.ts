@@ -112,7 +112,7 @@ export class Manager implements ManagerControl, LeaseService {
       restraint: this.#restraint,
       activities: this.#activities,
       random: this.#random,
-      askCloud: () => this.#surveyor.askCloud(LIMITS.staleMs),
+      outdated: () => this.#surveyor.outdated(LIMITS.staleMs),
       distrustSubnets: () => this.#surveyor.distrustSubnets(),
     });
     this.#surveyor = new Surveyor({
@@ -353,7 +353,7 @@ export class Manager implements ManagerControl, LeaseService {
     this.#node.settings = settings;
     if (selectionChanged) this.#surveyor.selectionChanged();
     this.#restraint.lift();
-    if (this.#node.refreshUsability()) this.#surveyor.adoptionDue();
+    if (this.#node.refreshUsability()) this.#surveyor.outdated(0);
     this.#loop.wake(0);
   }
 

@@ -45,7 +45,9 @@ export class Surveyor {
   readonly #options: SurveyorOptions;
   #instanceId = "";
   #observed = false;
-  #adoptionDue = false;
+  /** How often the picture became outdated, and how many of these times an observation that began later has answered. */
+  #outdated = 0;
+  #renewed = 0;
   #observedAtMs = { metadata: 0, cloud: 0 };
   #cloudDueMs = 0;
   #metadataDueMs = 0;
@@ -80,9 +82,9 @@ export class Surveyor {
     return this.#observed;
   }
 
-  /** What the usable interfaces carry is known, so that more can be added to them. */
+  /** What the node holds is known as it is now, so that more can be added. */
   get current(): boolean {
-    return this.#observed && !this.#adoptionDue;
+    return this.#observed && this.#renewed === this.#outdated;
   }
 
   get observedAtMs(): { readonly metadata: number; readonly cloud: number } {
@@ -129,10 +131,13 @@ export class Surveyor {
     this.#cloudDueMs = Math.min(this.#cloudDueMs, this.#options.clock.nowMs() + delayMs);
   }
 
-  /** Interfaces became usable: what they carry is not in the pool yet, and nothing is added to them before it is. */
-  adoptionDue(): void {
-    this.#adoptionDue = this.#observed;
-    if (this.#observed) this.askCloud(0);
+  /**
+   * What the node holds is not what was observed, or not all of it is in the pool (an interface became usable): nothing
+   * grows before EC2 is observed again.
+   */
+  outdated(delayMs: number): void {
+    this.#outdated++;
+    this.askCloud(delayMs);
   }
 
   /** The selection changed: what was allowed before says nothing now. */
@@ -201,6 +206,10 @@ export class Surveyor {
   #observe(source: ObservationSource): void {
     const { activities, provider, degradations, clock, random } = this.#options;
     const degradation: DegradationName = source === "cloud" ? "cloud-away" : "metadata-away";
+    const renews = this.#outdated;
+    if (activities.isRunning("observe")) return;
+    // Who asks while this one is under way wants another one.
+    if (source === "cloud") this.#cloudDueMs = Number.POSITIVE_INFINITY;
     activities.run(
       "observe",
       async (signal) => {
@@ -209,10 +218,10 @@ export class Surveyor {
         this.#observedAtMs = { ...this.#observedAtMs, [source]: nowMs };
         if (source === "cloud" && observation.complete) {
           this.#observed = true;
-          this.#adoptionDue = false;
-          this.#cloudDueMs = nowMs + jitterMs(random, LIMITS.cloudEveryMs, LIMITS.cloudJitter);
+          this.#renewed = renews;
+          this.askCloud(jitterMs(random, LIMITS.cloudEveryMs, LIMITS.cloudJitter));
           this.#observeTries = 0;
-        } else if (source === "cloud") this.#cloudDueMs = nowMs + LIMITS.observeAgainMs;
+        } else if (source === "cloud") this.askCloud(LIMITS.observeAgainMs);
         this.#metadataDueMs = nowMs + jitterMs(random, LIMITS.metadataEveryMs);
         degradations.clear(degradation);
         const verdict = this.#options.observer.merge(observation);
@@ -263,7 +272,7 @@ export class Surveyor {
     node.resolution = resolution;
     node.resolvedAtMs = clock.nowMs();
     node.takenSince.clear();
-    if (node.refreshUsability()) this.adoptionDue();
+    if (node.refreshUsability()) this.outdated(0);
     this.#resolveTries = 0;
     this.#resolveError = undefined;
     degradations.clear("no-subnet");

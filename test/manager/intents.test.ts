@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { sleep } from "../../src/adapters/index.ts";
 import type { EnidError } from "../../src/errors.ts";
+import { LIMITS } from "../../src/manager/index.ts";
 import { type FakeProvider, PRIMARY, SUBNET_A } from "../support/fake-provider.ts";
 import { add, attachment, configuration, createLab, range, startedLab } from "./harness.ts";
 
@@ -65,7 +67,9 @@ describe("a create whose outcome is unknown", () => {
     await clock.advance(1_500);
     store.full = false;
     await clock.advance(10_000);
-    expect(provider.settled.map(({ interfaceId }) => interfaceId)[0]).toBeUndefined();
+    const [created] = provider.settled.filter(({ step }) => step.kind === "create-interface");
+    expect(created).toBeDefined();
+    expect(created?.interfaceId).toBeUndefined();
     expect(running.status().intents).toEqual([]);
     expect([...provider.interfaces.values()].every(({ attached }) => attached)).toBe(true);
     await Promise.all(waiting);
@@ -112,27 +116,35 @@ describe("a create whose outcome is unknown", () => {
 
 describe("a step", () => {
   it("is not carried out when the settings forbid it by the time its intent is durable", async () => {
-    const { clock, provider, running } = await startedLab();
+    const { clock, provider, running, store } = await startedLab();
+    const commit = store.commit.bind(store);
+    store.commit = async (changes) => {
+      await sleep(clock, 5);
+      await commit(changes);
+    };
     provider.allowed = ["subnet-b"];
     const changed = configuration({ eni: { "subnet-tags": { other: "1" } }, ipam: { "pre-allocate": 20 } });
-    // Both commits of one turn: the new settings, and the step that was planned under the old ones.
+    for (const n of range(12)) void add(running, n);
+    // The step is planned under the old settings while the new ones are on their way to the disk, ahead of its intent.
+    await clock.advance(LIMITS.burstQuietMs - 3);
     const offered = running.offerConfiguration({ kind: "valid", configuration: changed });
-    for (const n of range(8)) void add(running, n);
     await clock.advance(30_000);
     await offered;
-    const grown = provider.mutations.slice(1);
-    expect(grown.filter((line) => line.startsWith("add-blocks"))).toEqual([]);
+    const created = store.log.filter((change) => change.kind === "intent-put");
+    expect(created.some(({ intent }) => intent.step.kind === "add-blocks")).toBe(true);
+    expect(provider.log.filter((line) => line.startsWith("add-blocks"))).toEqual(["add-blocks 8"]);
     expect(running.status().intents).toEqual([]);
   });
 
   it("that removes a leaked interface takes nothing from the interface that has its addresses now", async () => {
-    const { clock, provider, running } = await startedLab();
+    const { clock, events, provider, running } = await startedLab();
     const leaked = { id: "eni-leaked", deviceIndex: -1, subnetId: SUBNET_A, attached: false, intentId: "lost" };
     provider.interfaces.set("eni-leaked", { ...leaked, addresses: ["10.0.9.9"] });
     provider.interfaces.get(PRIMARY)?.addresses.push("10.0.9.9");
     await clock.advance(3 * 3_600_000);
     expect([...provider.interfaces.keys()]).toEqual([PRIMARY]);
     expect(running.explain("10.0.9.9").answer).toBe("10.0.9.9 is free");
+    expect(events.filter(({ name }) => name === "blocks-adopted")).toHaveLength(1);
     expect(running.status().pool.total).toBe(9);
   });
 

@@ -313,6 +313,7 @@ export class WorldPods {
         continue;
       }
       const report = status.interfaces.find(({ id }) => id === entry.id);
+      if (report === undefined) wrong.push(`the manager does not know ${entry.id}`);
       if (report?.usable !== true) continue;
       const blocks = stored.blocks.filter(({ interfaceId }) => interfaceId === entry.id).map(({ cidr }) => cidr);
       const there = entry.addresses.map((address) => `${address}/32`);
