@@ -205,7 +205,7 @@ export const catalogue = {
     exit: 1,
   },
   ENID_GROWING: {
-    message: "no address is free, and the node waits for {waitingFor}",
+    message: "the node waits for {waitingFor}",
     remedy: "The runtime tries again by itself; `enid status` shows the progress.",
     cni: RETRY,
     exit: 1,

@@ -48,9 +48,10 @@ export class Ledger {
   /** Resolves once durable; rejects with ENID_STATE_WRITE_FAILED, and then nothing of it was written. */
   async must(changes: readonly Change[]): Promise<void> {
     this.retry();
+    const batch = { order: this.#nextOrder++, changes };
     try {
       await this.#store.commit(changes);
-      this.#written();
+      this.#written(batch);
     } catch (thrown) {
       throw this.#failed(thrown);
     }
@@ -79,10 +80,12 @@ export class Ledger {
   async #write(batch: Batch): Promise<void> {
     try {
       await this.#store.commit(batch.changes);
-      this.#written();
+      this.#written(batch);
     } catch (thrown) {
       const error = this.#failed(thrown);
-      if (mayPass(error)) this.#keep(batch);
+      // What contradicts the state may only be ahead of an earlier change that the disk refused.
+      const isAhead = this.#backlog.some(({ order }) => order < batch.order);
+      if (mayPass(error) || isAhead) this.#keep(batch);
       else if (batch.changes.length > 1)
         this.#keep(...batch.changes.map((change) => ({ order: batch.order, changes: [change] })));
       else this.#drop(batch, error);
@@ -103,8 +106,13 @@ export class Ledger {
     });
   }
 
-  #written(): void {
+  #written(batch: Batch): void {
     this.#refusal = undefined;
+    // What it says of an interface or block is newer than what an earlier batch, refused meanwhile, would write later.
+    const keys = new Set(batch.changes.flatMap(keysOf));
+    if (keys.size > 0 && this.#backlog.length > 0) {
+      this.#backlog = this.#backlog.map((late) => (late.order < batch.order ? without(late, keys) : late));
+    }
     if (this.#backlog.length === 0) this.#degradations.clear("state-write-failing");
   }
 
@@ -123,4 +131,33 @@ export class Ledger {
 function mayPass(error: EnidError): boolean {
   const reason = (error.details as { readonly reason?: unknown } | undefined)?.reason;
   return reason !== "conflict" && reason !== "invalid";
+}
+
+/** Interfaces and blocks come and go under the same name, so that the order of their changes matters. */
+function keysOf(change: Change): readonly string[] {
+  switch (change.kind) {
+    case "interface-put":
+      return [change.interface.id];
+    case "interface-remove":
+      return [change.interfaceId];
+    case "blocks-put":
+      return change.blocks.map(({ cidr }) => cidr);
+    case "blocks-remove":
+      return change.cidrs;
+    default:
+      return [];
+  }
+}
+
+function without({ order, changes }: Batch, keys: ReadonlySet<string>): Batch {
+  const left = changes.map((change): Change => {
+    if (change.kind === "blocks-put") return { ...change, blocks: change.blocks.filter(({ cidr }) => !keys.has(cidr)) };
+    if (change.kind === "blocks-remove") return { ...change, cidrs: change.cidrs.filter((cidr) => !keys.has(cidr)) };
+    return change;
+  });
+  const ofInterfaces = (change: Change) => change.kind === "interface-put" || change.kind === "interface-remove";
+  return {
+    order,
+    changes: left.filter((change) => !ofInterfaces(change) || !keysOf(change).some((key) => keys.has(key))),
+  };
 }

@@ -116,6 +116,9 @@ export class NodeState {
       .filter((record) => record.deviceIndex >= 0)
       .map((record): PlanInterface => {
         const pendingHere = counting.filter(({ intent }) => addsTo(intent, record));
+        const pending = pendingHere.reduce((sum, { intent }) => sum + stepCount(intent), 0);
+        // While a step cannot be settled nothing more is added here, so growth goes on elsewhere.
+        const stuck = this.isBusy(record.id) && pendingHere.length === 0;
         return {
           id: record.id,
           deviceIndex: record.deviceIndex,
@@ -124,11 +127,12 @@ export class NodeState {
           usable: this.unusableBecause(record) === "",
           slots,
           slotsTaken: (blocks.get(record.id) ?? 0) + (this.strays.get(record.id) ?? 0),
-          slotsPending: pendingHere.reduce((sum, { intent }) => sum + stepCount(intent), 0),
+          slotsPending: stuck ? slots : pending,
         };
       });
     const { available, used } = this.supply();
     const creating = [...this.intents.values()].filter(({ intent }) => intent.step.kind === "create-interface");
+    const making = counting.flatMap(({ intent }) => this.#beingMade(intent, interfaces, slots));
     return {
       nowMs,
       watermarks: this.watermarks(),
@@ -136,7 +140,7 @@ export class NodeState {
       used,
       waiting,
       pending: counting.reduce((sum, { intent }) => sum + stepCount(intent), 0),
-      interfaces: [...interfaces, ...creating.flatMap(({ intent }) => this.#beingMade(intent, interfaces, slots))],
+      interfaces: [...interfaces, ...making],
       pendingDeviceIndexes: creating.flatMap(({ intent }) =>
         "deviceIndex" in intent.step ? [intent.step.deviceIndex] : [],
       ),

@@ -1,14 +1,22 @@
 import { describe, expect, it } from "vitest";
 import { sleep } from "../../src/adapters/index.ts";
 import type { EnidError } from "../../src/errors.ts";
-import { LIMITS } from "../../src/manager/index.ts";
+import { LIMITS, type Manager } from "../../src/manager/index.ts";
 import { type FakeProvider, PRIMARY, SUBNET_A } from "../support/fake-provider.ts";
+import type { VirtualClock } from "../support/virtual-clock.ts";
 import { add, attachment, configuration, createLab, range, startedLab } from "./harness.ts";
 
 const UNKNOWN = { class: "transient", ec2Code: "TimeoutError", effect: "unknown" } as const;
 const NO_RIGHT = { class: "unauthorized", ec2Code: "UnauthorizedOperation", effect: "unknown" } as const;
 const STALE = { class: "limit", ec2Code: "PrivateIpAddressLimitExceeded", effect: "none" } as const;
 const VALID = { kind: "valid", configuration: configuration() } as const;
+
+/** ADD with the time it takes. */
+async function addIn(clock: VirtualClock, manager: Manager, n: number): Promise<void> {
+  const answer = add(manager, n);
+  await clock.advance(3_000);
+  expect(await answer).toMatch(/^10\./);
+}
 
 /** The addresses that the cloud has on the node. */
 function truth(provider: FakeProvider): string[] {
@@ -182,6 +190,27 @@ describe("a step", () => {
     expect(() => running.explain("10.0.77.7")).toThrow();
     expect(running.status()).toMatchObject({ intents: [], pool: { total: 3 } });
   });
+});
+
+describe("a step that cannot be settled", () => {
+  it.each(["add-blocks", "create-interface"])(
+    "(%s) holds back growth for a minute, then it goes on beside it",
+    async (kind) => {
+      const { clock, provider, running } = await startedLab({ ipam: { "pre-allocate": 1, "add-wait-seconds": 50 } });
+      // The primary interface is full when a create is to be the one that hangs.
+      for (const n of range(kind === "add-blocks" ? 1 : 8, 100)) await addIn(clock, running, n);
+      provider.fail(kind, UNKNOWN);
+      for (let n = 0; n < 500; n++) provider.fail("settle", UNKNOWN);
+      const first = range(3).map((n) => add(running, n));
+      await clock.advance(120_000);
+      await Promise.all(first);
+      const answers = range(6, 10).map((n) => add(running, n));
+      await clock.advance(51_000);
+      for (const answer of await Promise.all(answers)) expect(answer).toMatch(/^10\./);
+      expect(running.status().intents).toMatchObject([{ kind, state: "unsettled" }]);
+      expect(provider.settled.length).toBeLessThan(20);
+    },
+  );
 });
 
 describe("a full disk", () => {
