@@ -23,6 +23,8 @@ export interface LeasingOptions {
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly history: History;
+  /** How far the wall clock is ahead of the steady time of this process. */
+  readonly wallAheadMs: () => number;
   /** Why nothing may be leased now (starting, stopping, a broken invariant); undefined = serve. */
   readonly closed: () => EnidError | undefined;
   /** Why the pool cannot give an address, for the pod that waited. */
@@ -86,7 +88,9 @@ export class Leasing {
       ended.lease.address,
       `${ended.lease.address} was released and cools down`,
     );
-    const written = ledger.eventually([{ kind: "lease-end", lease: ended.lease, cooling: ended.cooling }]);
+    // Kept by the wall: the next process does not know how far the wall has left the steady time of this one.
+    const cooling = { ...ended.cooling, untilMs: ended.cooling.untilMs + this.#options.wallAheadMs() };
+    const written = ledger.eventually([{ kind: "lease-end", lease: ended.lease, cooling }]);
     this.#options.changed(false);
     await written;
   }

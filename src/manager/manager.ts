@@ -128,6 +128,7 @@ export class Manager implements ManagerControl, LeaseService {
     });
     this.#leasing = new Leasing({
       ...shared,
+      wallAheadMs: () => options.clock.nowMs() - clock.nowMs(),
       closed: () => this.#closed(),
       whyNone: () => this.#whyNone(),
       changed: (urgent) => (urgent ? this.#loop.wakeAfterBurst() : this.#loop.wake(this.#refillMs())),

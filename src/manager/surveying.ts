@@ -207,6 +207,8 @@ export class Surveyor {
     const { activities, provider, degradations, clock, random } = this.#options;
     const degradation: DegradationName = source === "cloud" ? "cloud-away" : "metadata-away";
     const renews = this.#outdated;
+    // By the manager's own clock, to which all that is compared with it was stamped too.
+    const startedAtMs = clock.nowMs();
     if (activities.isRunning("observe")) return;
     // Who asks while this one is under way wants another one.
     if (source === "cloud") this.#cloudDueMs = Number.POSITIVE_INFINITY;
@@ -224,7 +226,7 @@ export class Surveyor {
         } else if (source === "cloud") this.askCloud(LIMITS.observeAgainMs);
         this.#metadataDueMs = nowMs + jitterMs(random, LIMITS.metadataEveryMs);
         degradations.clear(degradation);
-        const verdict = this.#options.observer.merge(observation);
+        const verdict = this.#options.observer.merge({ ...observation, startedAtMs });
         if (verdict.askCloud && nowMs >= this.#suspicionAllowedMs) {
           this.#suspicionAllowedMs = nowMs + LIMITS.suspicionEveryMs;
           this.askCloud(0);

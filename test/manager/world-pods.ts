@@ -29,7 +29,7 @@ export class WorldPods {
   readonly #world: World;
   readonly #pods = new Map<number, PodRecord>();
   /** Addresses that cool down: until when (monotonic ms). */
-  readonly #cooling = new Map<string, number>();
+  readonly #cooling = new Map<string, { readonly untilMs: number; readonly wallOffsetMs: number }>();
   readonly #seenLeases = new Set<string>();
   #next = 0;
   readonly counts = { served: 0, refused: 0, deleted: 0 };
@@ -70,13 +70,22 @@ export class WorldPods {
       record.deleting = false;
       record.hangUp.splice(0);
     }
-    this.#seenLeases.clear();
+  }
+
+  /** The leases that a new process finds are not of its making. */
+  processBorn(state: StoredState): void {
+    for (const lease of state.leases) this.#seenLeases.add(leaseKey(lease));
   }
 
   /** A daemon that begins lets nothing cool for longer than the settings say now. */
   processBegan(coolingMs: number): void {
-    const latestMs = this.#world.clock.monotonicMs() + coolingMs;
-    for (const [address, untilMs] of this.#cooling) this.#cooling.set(address, Math.min(untilMs, latestMs));
+    const { clock } = this.#world;
+    const latestMs = clock.monotonicMs() + coolingMs;
+    for (const [address, { untilMs, wallOffsetMs }] of this.#cooling) {
+      // Nobody can tell how long it has been when the wall was set in between.
+      if (wallOffsetMs !== clock.wallOffsetMs) this.#cooling.delete(address);
+      else this.#cooling.set(address, { untilMs: Math.min(untilMs, latestMs), wallOffsetMs });
+    }
   }
 
   /** The pods ended with the machine; what cools is what the state says. */
@@ -254,7 +263,10 @@ export class WorldPods {
     const coolingMs = process.manager.status().settings.values["cooling-seconds"] * 1_000;
     // One that no pod was told of may be free again at once if the process dies before it is durable.
     if (lease !== undefined && (record.held !== undefined || this.#isStored(n)))
-      this.#cooling.set(lease.address, world.clock.monotonicMs() + coolingMs);
+      this.#cooling.set(lease.address, {
+        untilMs: world.clock.monotonicMs() + coolingMs,
+        wallOffsetMs: world.clock.wallOffsetMs,
+      });
     record.held = undefined;
     record.deleting = true;
     record.ended = true;
@@ -278,12 +290,11 @@ export class WorldPods {
     const world = this.#world;
     const n = Number(lease.attachment.containerId.slice("container-".length));
     if (this.#pods.get(n)?.endedForGood === true) world.complain(`the lease of pod ${n} came back`);
-    const key = `${lease.address} ${n} ${lease.leasedAtMs}`;
+    const key = leaseKey(lease);
     if (this.#seenLeases.has(key)) return;
     this.#seenLeases.add(key);
     const leasedMs = lease.leasedAtMs - process.wallOffsetMs;
-    if (leasedMs <= process.bornMs) return;
-    const coolsUntilMs = this.#cooling.get(lease.address) ?? 0;
+    const coolsUntilMs = this.#cooling.get(lease.address)?.untilMs ?? 0;
     // Steady time is kept in whole milliseconds.
     if (leasedMs < coolsUntilMs - 1)
       world.complain(`${lease.address} is leased to pod ${n} ${coolsUntilMs - leasedMs} ms before its cooling ends`);
@@ -347,4 +358,8 @@ export class WorldPods {
     const places = attached.length < MAX_INTERFACES && [...free.values()].some((count) => count > 1);
     return !room && !places;
   }
+}
+
+function leaseKey({ address, attachment: { containerId }, leasedAtMs }: Lease): string {
+  return `${address} ${containerId} ${leasedAtMs}`;
 }

@@ -27,6 +27,7 @@ const LIKELIHOOD = {
   deaf: 0.15,
   lag: 0.5,
   crashes: 0.7,
+  wallSteps: 0.3,
   disk: 0.4,
   slowDisk: 0.5,
   settings: 0.6,
@@ -120,6 +121,13 @@ export class Troubles {
     );
     await clock.drain();
     await written;
+  }
+
+  /** Somebody, or the time service, sets the wall clock. */
+  stepWall(): void {
+    const { clock, dice } = this.#world;
+    clock.wallOffsetMs += dice.pick([-1, 1]) * dice.pick([500, 20_000, 8 * 3_600_000]);
+    this.#world.say(`the wall clock is ${clock.wallOffsetMs} ms off`);
   }
 
   /** Somebody changes the interfaces behind enid's back. */

@@ -80,8 +80,11 @@ export class World {
   }
 
   async start(): Promise<void> {
+    // What the process before had asked the disk for is there by now, or never will be.
+    await this.clock.drain();
     const process = this.#makeProcess();
     this.process = process;
+    this.pods.processBorn(this.disk.load());
     this.counts.starts += 1;
     if (this.climate.crashes && !this.#settling && this.dice.chance(0.6)) this.#fuse = this.dice.between(1, 30);
     const { file } = this.troubles;
@@ -205,6 +208,7 @@ export class World {
       disk: climate.disk ? 1 : 0,
       settings: climate.settings ? 1.2 : 0,
       strangers: climate.strangers ? 1 : 0,
+      wall: climate.wallSteps ? 0.5 : 0,
       crash: climate.crashes ? 1 : 0,
       stop: climate.crashes ? 0.3 : 0,
       reboot: climate.crashes ? 0.15 : 0,
@@ -222,6 +226,9 @@ export class World {
         break;
       case "strangers":
         this.troubles.meddle();
+        break;
+      case "wall":
+        this.troubles.stepWall();
         break;
       case "crash":
         this.crash();
