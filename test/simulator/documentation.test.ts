@@ -10,7 +10,7 @@ const commands = blocks("sh").flatMap((block) => block.trim().split("\n"));
 
 let simulator: RunningSimulator;
 beforeAll(async () => {
-  simulator = await startSimulator({ description: exampleModel(), speed: 100 });
+  simulator = await startSimulator({ description: exampleModel(), speed: 100, random: seededRandom(7) });
 });
 afterAll(() => simulator.close());
 
@@ -59,7 +59,7 @@ describe("docs/simulator.md", () => {
     const named = [...section.matchAll(/^\| (`[A-Z][^|]*`) \|/gm)].flatMap((match) =>
       (match[1] ?? "").replaceAll("`", "").split(", "),
     );
-    expect(named).toHaveLength(20);
+    expect(named).toHaveLength(25);
     for (const action of named) {
       // A parameter that no action has: a known action refuses it, an unknown one is refused itself.
       expect(refusalOf(() => simulator.cloud.call(action, { Colour: "red" })).code, action).toBe("UnknownParameter");
@@ -75,7 +75,11 @@ describe("docs/simulator.md", () => {
         body: JSON.stringify({ action: "Nothing", effect }),
       });
     for (const kind of kinds) {
-      const needed = { ...(kind === "error" && { code: "Odd" }), ...(kind === "latency" && { delayMs: 1 }) };
+      const needed = {
+        ...(kind === "error" && { code: "Odd" }),
+        ...(kind === "latency" && { delayMs: 1 }),
+        ...(kind === "settings" && { settings: {} }),
+      };
       expect((await post({ kind, ...needed })).status, kind).toBe(200);
     }
     const refused = (await (await post({ kind: "fire" })).json()) as { error: string };

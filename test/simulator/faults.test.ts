@@ -1,11 +1,12 @@
 import {
   AssignPrivateIpAddressesCommand,
+  AttachNetworkInterfaceCommand,
   CreateNetworkInterfaceCommand,
   DescribeNetworkInterfacesCommand,
 } from "@aws-sdk/client-ec2";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { FaultEffect, FaultRule } from "../../src/simulator/index.ts";
-import { errorOf, NODE_SUBNET, PRIMARY, type Running, running } from "./support.ts";
+import { EC2_ERROR_CASES, type FaultEffect, type FaultRule } from "../../src/simulator/index.ts";
+import { errorOf, NODE, NODE_SUBNET, PRIMARY, type Running, running } from "./support.ts";
 
 let run: Running;
 let patient: Running;
@@ -95,6 +96,69 @@ describe("a fault rule", () => {
     );
     await expect(call).rejects.toThrow();
     expect(addresses()).toBe(effects);
+  });
+});
+
+test("every code of EC2's catalogue reaches the SDK with its text", async () => {
+  for (const { code, message } of EC2_ERROR_CASES) {
+    rule({ kind: "error", code, message });
+    expect(await errorOf(assign()), code).toMatchObject({ name: code, message });
+  }
+  rule({ kind: "error", code: "InsufficientCidrBlocks" });
+  expect((await errorOf(assign())).message).toContain("does not have enough free cidr blocks");
+  expect(new Set(EC2_ERROR_CASES.map((one) => one.code)).size).toBeGreaterThan(40);
+  expect(addresses()).toBe(0);
+});
+
+describe("a fault rule gives one call settings of its own", () => {
+  const attach = (deviceIndex: number) => {
+    const { cloud } = run.simulator;
+    const made = cloud.call("CreateNetworkInterface", { SubnetId: NODE_SUBNET });
+    const { networkInterfaceId = "" } = made.networkInterface as Record<string, string>;
+    return run.ec2.send(
+      new AttachNetworkInterfaceCommand({
+        NetworkInterfaceId: networkInterfaceId,
+        InstanceId: NODE,
+        DeviceIndex: deviceIndex,
+      }),
+    );
+  };
+  const statuses = () =>
+    run.simulator.cloud
+      .truth()
+      .interfaces.flatMap(({ attachment }) => (attachment?.instanceId === NODE ? [attachment.status] : []));
+
+  test("so that this attachment is stuck and the next one is not", async () => {
+    const effect: FaultEffect = { kind: "settings", settings: { attachMs: 3_600_000 } };
+    run.simulator.cloud.faults.add({ action: "AttachNetworkInterface", effect });
+    await attach(1);
+    await attach(2);
+    expect(statuses()).toEqual(["attached", "attaching", "attached"]);
+  });
+
+  test("so that this interface is not found after its creation", async () => {
+    const effect: FaultEffect = { kind: "settings", settings: { notFoundAfterCreateMs: 3_600_000 } };
+    run.simulator.cloud.faults.add({ action: "CreateNetworkInterface", effect });
+    const create = () => run.ec2.send(new CreateNetworkInterfaceCommand({ SubnetId: NODE_SUBNET }));
+    const describeIt = async (NetworkInterface?: { NetworkInterfaceId?: string | undefined }) =>
+      run.ec2.send(
+        new DescribeNetworkInterfacesCommand({ NetworkInterfaceIds: [NetworkInterface?.NetworkInterfaceId ?? ""] }),
+      );
+    const hidden = await create();
+    const seen = await create();
+    expect((await errorOf(describeIt(hidden.NetworkInterface))).name).toBe("InvalidNetworkInterfaceID.NotFound");
+    await describeIt(seen.NetworkInterface);
+  });
+
+  test("so that Describe lags behind this change", async () => {
+    rule({ kind: "settings", settings: { describeLagMs: { minMs: 3_600_000, maxMs: 3_600_000 } } });
+    await assign();
+    const { NetworkInterfaces } = await run.ec2.send(
+      new DescribeNetworkInterfacesCommand({ NetworkInterfaceIds: [PRIMARY] }),
+    );
+    expect(NetworkInterfaces?.[0]?.PrivateIpAddresses).toHaveLength(1);
+    expect(addresses()).toBe(1);
+    expect(run.simulator.cloud.log.calls({ action: ASSIGN })).toMatchObject([{ fault: "settings", hadEffect: true }]);
   });
 });
 

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { EnidError } from "../../src/errors.ts";
 import { formatEnvironment, loadModel, SimulatedCloud, startSimulator } from "../../src/simulator/index.ts";
@@ -15,6 +15,7 @@ const minimal = (changes: Json = {}): Json => ({
   subnets: [SUBNET],
   ...changes,
 });
+const minimalAccount = { account: "444455556666", vpcs: [{ id: VPC, cidrs: ["10.0.0.0/16"] }], subnets: [SUBNET] };
 const problemOf = (json: unknown): string => {
   try {
     loadModel(json, "model.json");
@@ -24,6 +25,17 @@ const problemOf = (json: unknown): string => {
   }
   throw new Error("the model was accepted");
 };
+
+test("every example works", () => {
+  const folder = new URL("../../src/simulator/examples/", import.meta.url);
+  const files = readdirSync(folder);
+  expect(files).toContain("dual-stack-with-cards.json");
+  for (const file of files) {
+    const description = loadModel(JSON.parse(readFileSync(new URL(file, folder), "utf8")), file);
+    const cloud = new SimulatedCloud({ description, clock: new TestClock(), random: seededRandom(1) });
+    expect(cloud.instanceIds().length, file).toBeGreaterThan(0);
+  }
+});
 
 describe("a model file", () => {
   test("may be as small as one subnet", () => {
@@ -47,6 +59,56 @@ describe("a model file", () => {
       "a CIDR with host bits",
       minimal({ subnets: [{ ...SUBNET, cidr: "10.0.0.1/24" }] }),
       "/subnets/0: 10.0.0.1/24 is not an IPv4 CIDR",
+    ],
+    [
+      "an IPv6 CIDR outside the VPC's",
+      minimal({ subnets: [{ ...SUBNET, ipv6Cidr: "2001:db8::/64" }] }),
+      `/subnets/0: 2001:db8::/64 is in no IPv6 CIDR of ${VPC}`,
+    ],
+    [
+      "an IPv6 CIDR of another size",
+      minimal({
+        vpcs: [{ id: VPC, cidrs: ["10.0.0.0/16"], ipv6Cidrs: ["2001:db8::/56"] }],
+        subnets: [{ ...SUBNET, ipv6Cidr: "2001:db8::/80" }],
+      }),
+      "/subnets/0: 2001:db8::/80 must be a /64",
+    ],
+    [
+      "an IPv6 CIDR that is not canonical",
+      minimal({ vpcs: [{ id: VPC, cidrs: ["10.0.0.0/16"], ipv6Cidrs: ["2001:0db8::/56"] }] }),
+      "/vpcs/0: 2001:0db8::/56 must be written 2001:db8::/56",
+    ],
+    [
+      "IPv6 where the subnet has none",
+      minimal({ instances: [{ ...INSTANCE, ipv6Prefixes: ["2001:db8:0:0:1::/80"] }] }),
+      "does not have an IPv6 CIDR block",
+    ],
+    [
+      "a reservation outside its subnet",
+      minimal({ subnets: [{ ...SUBNET, reservations: [{ cidr: "10.0.1.0/28", type: "prefix" }] }] }),
+      "/subnets/0/reservations: The CIDR '10.0.1.0/28' is not within",
+    ],
+    [
+      "a further interface of a launch on a card that the type has not",
+      minimal({ instances: [{ ...INSTANCE, interfaces: [{ deviceIndex: 1, networkCard: 1 }] }] }),
+      "/instances/0: Network card index 1 does not exist on instance type m5.large",
+    ],
+    [
+      "a second account with ids of the first",
+      minimal({ accounts: [minimalAccount] }),
+      "belongs to account 111122223333",
+    ],
+    [
+      "an account that is described twice",
+      minimal({ accounts: [{ ...minimalAccount, account: "111122223333" }] }),
+      "/accounts/0: account 111122223333 is described twice",
+    ],
+    [
+      "a mistake in a second account",
+      minimal({
+        accounts: [{ ...minimalAccount, subnets: [{ ...SUBNET, cidr: "10.1.0.0/24" }] }],
+      }),
+      `/accounts/0/subnets/0: 10.1.0.0/24 is in no CIDR of ${VPC}`,
     ],
     [
       "a subnet outside its VPC",

@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import ipaddr from "ipaddr.js";
 import { expect, test } from "vitest";
 import { type Parameters, SimulatedError, type Truth } from "../../src/simulator/index.ts";
 import { CARD_NODE, laboratory, NODE, NODE_SUBNET, SMALL_SUBNET, XEN_NODE, ZONE_B_SUBNET } from "./support.ts";
@@ -14,6 +15,11 @@ type Step =
   | { kind: "others"; subnet: string; count: number }
   | { kind: "vacate"; subnet: string }
   | { kind: "wait"; ms: number }
+  | { kind: "assign-6"; pick: number; count: number; prefixes: boolean }
+  | { kind: "unassign-6"; pick: number }
+  | { kind: "reserve"; block: number; explicit: boolean }
+  | { kind: "unreserve"; pick: number }
+  | { kind: "fragment" | "defragment"; subnet: string }
   | { kind: "terminate"; instance: string };
 
 const pick = fc.nat({ max: 30 });
@@ -62,6 +68,25 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("others" as const), subnet, count: fc.nat({ max: 20 }) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("vacate" as const), subnet }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("wait" as const), ms: fc.nat({ max: 5_000 }) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("assign-6" as const),
+      pick,
+      count: fc.integer({ min: 1, max: 6 }),
+      prefixes: fc.boolean(),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("unassign-6" as const), pick }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("reserve" as const), block: fc.nat({ max: 7 }), explicit: fc.boolean() }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("unreserve" as const), pick }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constantFrom("fragment" as const, "defragment" as const), subnet }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("terminate" as const), instance }) },
 );
 
@@ -130,6 +155,38 @@ function act({ cloud, clock }: Lab, one: Step): void {
     case "wait":
       clock.advance(one.ms);
       return;
+    case "assign-6":
+      call("AssignIpv6Addresses", {
+        NetworkInterfaceId: id,
+        ...(one.prefixes ? { Ipv6PrefixCount: one.count } : { Ipv6AddressCount: one.count }),
+      });
+      return;
+    case "unassign-6":
+      call("UnassignIpv6Addresses", {
+        NetworkInterfaceId: id,
+        Ipv6Addresses: target?.ipv6Addresses.slice(0, 2) ?? [],
+        Ipv6Prefix: target?.ipv6Prefixes.slice(0, 1) ?? [],
+      });
+      return;
+    case "reserve":
+      call("CreateSubnetCidrReservation", {
+        SubnetId: NODE_SUBNET,
+        Cidr: `10.0.0.${one.block * 32}/27`,
+        ReservationType: one.explicit ? "explicit" : "prefix",
+      });
+      return;
+    case "unreserve": {
+      const reservations = cloud.truth().subnets.flatMap((subnet) => subnet.reservations);
+      const chosenOne = reservations[one.pick % Math.max(1, reservations.length)];
+      call("DeleteSubnetCidrReservation", { SubnetCidrReservationId: chosenOne?.id ?? "scr-00000000" });
+      return;
+    }
+    case "fragment":
+      cloud.fragment(one.subnet);
+      return;
+    case "defragment":
+      cloud.defragment(one.subnet);
+      return;
     case "terminate":
       cloud.terminate(one.instance);
   }
@@ -149,6 +206,11 @@ function numberOf(address: string): number {
 function covered(text: string): number[] {
   const [address = "", length = "32"] = text.split("/");
   return Array.from({ length: 2 ** (32 - Number(length)) }, (_, offset) => numberOf(address) + offset);
+}
+
+/** Whether a /80 holds the address. */
+function holds(address: string): (prefix: string) => boolean {
+  return (prefix) => ipaddr.parse(address).match(ipaddr.parseCIDR(prefix));
 }
 
 /** What is wrong with the cloud; empty when nothing is. */
@@ -172,6 +234,14 @@ function faultsOf({ interfaces, subnets, instances }: Truth): string[] {
     if (freeAddresses < 0) faults.push(`${id}: ${freeAddresses} free`);
     if (mine.some((number) => number < first || number > last)) faults.push(`${id}: an address outside or reserved`);
   }
+  const held6 = interfaces.flatMap((one) => [
+    ...one.ipv6Prefixes,
+    ...one.ipv6Addresses.filter((address) => !interfaces.some(({ ipv6Prefixes }) => ipv6Prefixes.some(holds(address)))),
+  ]);
+  const carried6 = interfaces.flatMap((one) => [...one.ipv6Addresses, ...one.ipv6Prefixes]);
+  if (held6.length !== carried6.length || new Set(carried6).size !== carried6.length) {
+    faults.push("an IPv6 address is held twice");
+  }
   for (const { id, type, state } of instances) {
     const limits = LIMITS[type] ?? { addresses: 0, perCard: 0 };
     const own = interfaces.filter(({ attachment }) => attachment?.instanceId === id);
@@ -182,6 +252,9 @@ function faultsOf({ interfaces, subnets, instances }: Truth): string[] {
     }
     const slots = own.map(({ secondaryAddresses, prefixes }) => 1 + secondaryAddresses.length + prefixes.length);
     if (slots.some((count) => count > limits.addresses)) faults.push(`${id}: more addresses than ${type} holds`);
+    if (own.some((each) => each.ipv6Addresses.length + each.ipv6Prefixes.length > limits.addresses)) {
+      faults.push(`${id}: more IPv6 than ${type} holds`);
+    }
     if (state === "terminated" && own.length > 0) faults.push(`${id}: interfaces of a terminated instance`);
   }
   return faults;

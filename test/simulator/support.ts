@@ -51,13 +51,18 @@ export function testModel(settings: SettingsPatch = {}): ModelDescription {
     region: "eu-west-1",
     account: "111122223333",
     vpcs: [
-      { id: VPC, cidrs: ["10.0.0.0/16", "100.64.0.0/16"], tags: { Name: "main" } },
+      {
+        id: VPC,
+        cidrs: ["10.0.0.0/16", "100.64.0.0/16"],
+        ipv6Cidrs: ["2001:db8:a::/56"],
+        tags: { Name: "main" },
+      },
       { id: OTHER_VPC, cidrs: ["10.9.0.0/16"] },
     ],
     subnets: [
       { id: NODE_SUBNET, vpc: VPC, cidr: "10.0.0.0/24", zone: "eu-west-1a", tags: { Name: "nodes", pods: "true" } },
       { id: SMALL_SUBNET, vpc: VPC, cidr: "10.0.1.0/28", zone: "eu-west-1a", tags: { Name: "small" } },
-      { id: ZONE_B_SUBNET, vpc: VPC, cidr: "10.0.2.0/24", zone: "eu-west-1b" },
+      { id: ZONE_B_SUBNET, vpc: VPC, cidr: "10.0.2.0/24", ipv6Cidr: "2001:db8:a:c::/64", zone: "eu-west-1b" },
       { id: OTHER_VPC_SUBNET, vpc: OTHER_VPC, cidr: "10.9.0.0/24", zone: "eu-west-1a" },
     ],
     securityGroups: [
@@ -157,9 +162,13 @@ export interface Laboratory {
 }
 
 /** A cloud in process, whose time only the test moves. */
-export function laboratory(settings: SettingsPatch = {}, seed = 1): Laboratory {
+export function laboratory(
+  settings: SettingsPatch = {},
+  seed = 1,
+  description: ModelDescription = testModel(settings),
+): Laboratory {
   const clock = new TestClock();
-  const cloud = new SimulatedCloud({ description: testModel(settings), clock, random: seededRandom(seed) });
+  const cloud = new SimulatedCloud({ description, clock, random: seededRandom(seed) });
   return { cloud, clock };
 }
 
@@ -171,8 +180,12 @@ export interface Running {
 }
 
 /** A simulator over HTTP with the unmodified SDK in front of it. */
-export async function running(settings: SettingsPatch = {}, client: { maxAttempts?: number } = {}): Promise<Running> {
-  const simulator = await startSimulator({ description: testModel(settings), random: seededRandom(7) });
+export async function running(
+  settings: SettingsPatch = {},
+  client: { maxAttempts?: number } = {},
+  description = testModel(settings),
+): Promise<Running> {
+  const simulator = await startSimulator({ description, random: seededRandom(7) });
   const configuration = {
     endpoint: simulator.endpoint,
     region: "eu-west-1",

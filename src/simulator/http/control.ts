@@ -1,16 +1,21 @@
 /** The control endpoint: see and drive the simulated cloud over HTTP. docs/simulator.md lists every call. */
 import { EnidError } from "../../errors.ts";
 import {
+  readAccount,
   readFault,
   readForeignCall,
   readInstance,
+  readInterface,
+  readInterfacePatch,
   readMetadataOptions,
+  readMetadataView,
   readOccupation,
   readSettings,
 } from "../input/validate.ts";
 import type { Answer } from "../model/answer.ts";
 import type { SimulatedCloud } from "../model/cloud.ts";
 import type { InstanceDescription } from "../model/description.ts";
+import { EC2_ERROR_CASES } from "../model/ec2-errors.ts";
 import type { Instance } from "../model/records.ts";
 import { SimulatedError } from "../model/simulated-error.ts";
 import type { Incoming } from "./listen.ts";
@@ -45,7 +50,7 @@ const ROUTES: readonly Route[] = [
     path: "",
     answer: () => ({ calls: ROUTES.map(({ method, path }) => `${method} ${CONTROL_PATH}${path}`) }),
   },
-  { method: "GET", path: "state", answer: ({ cloud }) => cloud.truth() },
+  { method: "GET", path: "state", answer: ({ cloud }, { query }) => cloud.truth(query.get("account") ?? undefined) },
   { method: "GET", path: "calls", answer: ({ cloud }, { query }) => ({ calls: cloud.log.calls(selection(query)) }) },
   { method: "GET", path: "counts", answer: ({ cloud }) => ({ counts: cloud.log.counts() }) },
   { method: "DELETE", path: "calls", answer: ({ cloud }) => cloud.log.reset() },
@@ -67,6 +72,13 @@ const ROUTES: readonly Route[] = [
     path: "settings",
     answer: ({ cloud }, { json, source }) => cloud.changeSettings(readSettings(json, source)),
   },
+  { method: "GET", path: "accounts", answer: ({ cloud }) => ({ accounts: cloud.accounts() }) },
+  {
+    method: "PATCH",
+    path: "accounts/*",
+    answer: ({ cloud }, { names, json, source }) => cloud.deny(readAccount(json, source).deniedActions, names[0]),
+  },
+  { method: "GET", path: "error-codes", answer: () => ({ errors: EC2_ERROR_CASES }) },
   { method: "POST", path: "foreign-calls", answer: foreignCall },
   { method: "POST", path: "instances", answer: launch },
   { method: "DELETE", path: "instances/*", answer: ({ cloud }, { names }) => cloud.terminate(names[0] ?? "") },
@@ -77,13 +89,41 @@ const ROUTES: readonly Route[] = [
       cloud.changeMetadataOptions(names[0] ?? "", readMetadataOptions(json, source)),
   },
   {
+    method: "PATCH",
+    path: "instances/*/metadata-view",
+    answer: ({ cloud }, { names, json, source }) =>
+      cloud.changeMetadataView(names[0] ?? "", readMetadataView(json, source)),
+  },
+  {
     method: "GET",
     path: "instances/*/environment",
     answer: ({ environment }, { names }) => environment(names[0] ?? ""),
   },
+  {
+    method: "POST",
+    path: "interfaces",
+    answer: ({ cloud }, { json, source }) => ({ interface: cloud.place(readInterface(json, source)) }),
+  },
+  {
+    method: "PATCH",
+    path: "interfaces/*",
+    answer: ({ cloud }, { names, json, source }) => ({
+      interface: cloud.changeInterface(names[0] ?? "", readInterfacePatch(json, source)),
+    }),
+  },
   { method: "DELETE", path: "interfaces/*", answer: ({ cloud }, { names }) => cloud.erase(names[0] ?? "") },
   { method: "POST", path: "subnets/*/others", answer: occupy },
   { method: "DELETE", path: "subnets/*/others", answer: vacate },
+  {
+    method: "POST",
+    path: "subnets/*/fragments",
+    answer: ({ cloud }, { names }) => ({ taken: cloud.fragment(names[0] ?? "") }),
+  },
+  {
+    method: "DELETE",
+    path: "subnets/*/fragments",
+    answer: ({ cloud }, { names }) => ({ given: cloud.defragment(names[0] ?? "") }),
+  },
 ];
 
 export function createControl(controlled: Controlled): (incoming: Incoming) => Promise<Answer> {
@@ -112,8 +152,8 @@ export function createControl(controlled: Controlled): (incoming: Incoming) => P
 }
 
 function foreignCall({ cloud }: Controlled, { json, source }: ControlRequest): unknown {
-  const { action, parameters = {} } = readForeignCall(json, source);
-  return cloud.call(action, parameters, { caller: "foreign" });
+  const { action, parameters = {}, account } = readForeignCall(json, source);
+  return cloud.foreignCall(action, parameters, account);
 }
 
 async function launch({ launch: start, environment }: Controlled, { json, source }: ControlRequest): Promise<unknown> {

@@ -1,12 +1,12 @@
 /** The running simulator: one HTTP endpoint for EC2, STS and control, and one metadata endpoint per instance. */
-import { type Clock, type Random, systemClock, systemRandom } from "../../adapters/index.ts";
+import { type Clock, type Random, sleep, systemClock, systemRandom } from "../../adapters/index.ts";
 import { SimulatedCloud } from "../model/cloud.ts";
 import { DUMMY_CREDENTIALS } from "../model/credentials.ts";
 import type { InstanceDescription, ModelDescription } from "../model/description.ts";
 import type { Instance } from "../model/records.ts";
 import { createFront } from "../query/front.ts";
 import { CONTROL_PATH, createControl } from "./control.ts";
-import { type Listening, listen } from "./listen.ts";
+import { type Incoming, type Listening, listen } from "./listen.ts";
 
 export interface SimulatorOptions {
   readonly description: ModelDescription;
@@ -42,7 +42,12 @@ export async function startSimulator(options: SimulatorOptions): Promise<Running
   const front = createFront(cloud, clock, random);
   const metadata = new Map<string, Listening>();
   const openMetadata = async (instanceId: string) => {
-    metadata.set(instanceId, await listen({ host, port: 0 }, (incoming) => cloud.metadata(instanceId, incoming)));
+    const answer = async (incoming: Incoming) => {
+      const made = cloud.metadata(instanceId, incoming);
+      if (made.delayMs !== undefined) await sleep(clock, made.delayMs, incoming.signal);
+      return made;
+    };
+    metadata.set(instanceId, await listen({ host, port: 0 }, answer));
   };
 
   const launch = async (described: InstanceDescription) => {
@@ -51,7 +56,8 @@ export async function startSimulator(options: SimulatorOptions): Promise<Running
     return instance;
   };
   const metadataEndpoint = (instanceId: string) => urlOf(require(metadata, instanceId));
-  const environment = (instanceId: string) => environmentOf(cloud.region, urlOf(main), metadataEndpoint(instanceId));
+  const environment = (instanceId: string) =>
+    environmentOf(cloud.region, cloud.accessKeyOf(instanceId), urlOf(main), metadataEndpoint(instanceId));
   const control = createControl({ cloud, launch, environment });
   const main = await listen({ host, port: options.listen?.port ?? 0 }, (incoming) => {
     if (incoming.path.startsWith(CONTROL_PATH)) return control(incoming);
@@ -78,14 +84,19 @@ export function formatEnvironment(environment: Readonly<Record<string, string>>)
   return `${[...lines, "unset AWS_EC2_METADATA_DISABLED AWS_PROFILE AWS_SESSION_TOKEN"].join("\n")}\n`;
 }
 
-function environmentOf(region: string, endpoint: string, metadataEndpoint: string): Record<string, string> {
+function environmentOf(
+  region: string,
+  accessKeyId: string,
+  endpoint: string,
+  metadataEndpoint: string,
+): Record<string, string> {
   return {
     AWS_ENDPOINT_URL_EC2: endpoint,
     AWS_ENDPOINT_URL_STS: endpoint,
     AWS_EC2_METADATA_SERVICE_ENDPOINT: metadataEndpoint,
     AWS_REGION: region,
     AWS_DEFAULT_REGION: region,
-    AWS_ACCESS_KEY_ID: DUMMY_CREDENTIALS.accessKeyId,
+    AWS_ACCESS_KEY_ID: accessKeyId,
     AWS_SECRET_ACCESS_KEY: DUMMY_CREDENTIALS.secretAccessKey,
   };
 }

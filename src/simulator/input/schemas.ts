@@ -4,6 +4,10 @@ const TAGS = { type: "object", maxProperties: 50, additionalProperties: { type: 
 const ADDRESS = { type: "string", pattern: "^\\d{1,3}(\\.\\d{1,3}){3}$" } as const;
 const CIDR = { type: "string", pattern: "^\\d{1,3}(\\.\\d{1,3}){3}/\\d{1,2}$" } as const;
 const ADDRESS_OR_CIDR = { type: "string", pattern: "^\\d{1,3}(\\.\\d{1,3}){3}(/\\d{1,2})?$" } as const;
+const ADDRESS6 = { type: "string", pattern: "^[0-9a-f:]{2,39}$" } as const;
+const CIDR6 = { type: "string", pattern: "^[0-9a-f:]{2,39}/\\d{1,3}$" } as const;
+const ANY_CIDR = { type: "string", pattern: "^[0-9a-f:.]{2,39}/\\d{1,3}$" } as const;
+const ACCOUNT = { type: "string", pattern: "^\\d{12}$" } as const;
 const MS = { type: "number", minimum: 0, maximum: 86_400_000 } as const;
 const COUNT = { type: "integer", minimum: 0, maximum: 1_000_000 } as const;
 const SPAN = {
@@ -61,6 +65,43 @@ export const METADATA_SCHEMA = record({
   instanceTags: { type: "boolean" },
 });
 
+/** What the picture of an instance's metadata may lack. */
+export const METADATA_VIEW_SCHEMA = record({
+  missing: list(id("eni")),
+  bare: list(id("eni")),
+  partial: list({ anyOf: [id("eni"), { const: "*" }] }),
+  frozen: { type: "boolean" },
+});
+
+const ACTION_PATTERN = { type: "string", pattern: "^[A-Za-z0-9]{0,64}\\*?$", minLength: 1 } as const;
+
+export const ACCOUNT_PATCH_SCHEMA = record({ deniedActions: list(ACTION_PATTERN) }, ["deniedActions"]);
+
+/** What an interface is, wherever it comes from. */
+const INTERFACE_FACTS = {
+  id: id("eni"),
+  subnet: id("subnet"),
+  primaryAddress: ADDRESS,
+  secondaryAddresses: list(ADDRESS),
+  prefixes: list(CIDR),
+  ipv6Addresses: list(ADDRESS6),
+  ipv6Prefixes: list(CIDR6),
+  securityGroups: list(id("sg")),
+  description: { type: "string", maxLength: 255 },
+  interfaceType: { type: "string", maxLength: 64 },
+  requesterId: { type: "string", maxLength: 128 },
+  requesterManaged: { type: "boolean" },
+  operator: { type: "string", minLength: 1, maxLength: 128 },
+  tags: TAGS,
+} as const;
+
+/** Where it hangs. */
+const PLACE = {
+  deviceIndex: { type: "integer", minimum: 0, maximum: 255 },
+  networkCard: { type: "integer", minimum: 0, maximum: 63 },
+  deleteOnTermination: { type: "boolean" },
+} as const;
+
 export const INSTANCE_SCHEMA = record(
   {
     id: id("i"),
@@ -74,6 +115,10 @@ export const INSTANCE_SCHEMA = record(
     primaryAddress: ADDRESS,
     secondaryAddresses: list(ADDRESS),
     prefixes: list(CIDR),
+    ipv6Addresses: list(ADDRESS6),
+    ipv6Prefixes: list(CIDR6),
+    interfaceTags: TAGS,
+    interfaces: list(record({ ...INTERFACE_FACTS, ...PLACE }, ["deviceIndex"])),
     imageId: id("ami"),
     role: { type: "string", pattern: "^[\\w+=,.@-]{1,64}$" },
     metadata: METADATA_SCHEMA,
@@ -81,99 +126,122 @@ export const INSTANCE_SCHEMA = record(
   ["type", "subnet"],
 );
 
-const INTERFACE_SCHEMA = record(
+export const INTERFACE_SCHEMA = record(
   {
-    id: id("eni"),
-    subnet: id("subnet"),
-    primaryAddress: ADDRESS,
-    secondaryAddresses: list(ADDRESS),
-    prefixes: list(CIDR),
-    securityGroups: list(id("sg")),
-    description: { type: "string", maxLength: 255 },
-    interfaceType: { type: "string", maxLength: 64 },
-    requesterId: { type: "string", maxLength: 128 },
-    requesterManaged: { type: "boolean" },
-    tags: TAGS,
-    attachment: record(
-      {
-        instance: id("i"),
-        deviceIndex: { type: "integer", minimum: 1, maximum: 255 },
-        networkCard: { type: "integer", minimum: 0, maximum: 63 },
-        deleteOnTermination: { type: "boolean" },
-      },
-      ["instance", "deviceIndex"],
-    ),
+    ...INTERFACE_FACTS,
+    attachment: record({ instance: id("i"), ...PLACE }, ["instance", "deviceIndex"]),
   },
   ["subnet"],
 );
+
+export const INTERFACE_PATCH_SCHEMA = record({
+  tags: TAGS,
+  securityGroups: list(id("sg")),
+  description: { type: "string", maxLength: 255 },
+  deleteOnTermination: { type: "boolean" },
+});
 
 const ROUTE = record({ destination: CIDR, target: { type: "string", minLength: 1, maxLength: 64 } }, [
   "destination",
   "target",
 ]);
 
+const SUBNET = record(
+  {
+    id: id("subnet"),
+    vpc: id("vpc"),
+    cidr: CIDR,
+    ipv6Cidr: CIDR6,
+    zone: { type: "string", maxLength: 64 },
+    tags: TAGS,
+    reservations: list(
+      record(
+        {
+          id: id("scr"),
+          cidr: ANY_CIDR,
+          type: { enum: ["prefix", "explicit"] },
+          description: { type: "string", maxLength: 255 },
+          tags: TAGS,
+        },
+        ["cidr", "type"],
+      ),
+    ),
+    fragmented: { type: "boolean" },
+    used: { anyOf: [COUNT, list(ADDRESS_OR_CIDR)] },
+  },
+  ["id", "vpc", "cidr", "zone"],
+);
+
+const VPC = record(
+  {
+    id: id("vpc"),
+    cidrs: list(CIDR, { minItems: 1, maxItems: 50 }),
+    ipv6Cidrs: list(CIDR6, { maxItems: 5 }),
+    tags: TAGS,
+    isDefault: { type: "boolean" },
+  },
+  ["id", "cidrs"],
+);
+
+const SECURITY_GROUP = record(
+  {
+    id: id("sg"),
+    vpc: id("vpc"),
+    name: { type: "string", maxLength: 255 },
+    description: { type: "string", maxLength: 255 },
+    tags: TAGS,
+  },
+  ["id", "vpc"],
+);
+
+const ROUTE_TABLE = record(
+  {
+    id: id("rtb"),
+    vpc: id("vpc"),
+    main: { type: "boolean" },
+    subnets: list(id("subnet")),
+    routes: list(ROUTE),
+    tags: TAGS,
+  },
+  ["id", "vpc"],
+);
+
+/** What one account has. */
+const ACCOUNT_CONTENT = {
+  account: ACCOUNT,
+  accessKeyIds: list({ type: "string", pattern: "^[A-Za-z0-9]{1,128}$" }),
+  deniedActions: list(ACTION_PATTERN),
+  vpcs: list(VPC, { minItems: 1 }),
+  subnets: list(SUBNET, { minItems: 1 }),
+  securityGroups: list(SECURITY_GROUP),
+  routeTables: list(ROUTE_TABLE),
+  instances: list(INSTANCE_SCHEMA),
+  interfaces: list(INTERFACE_SCHEMA),
+} as const;
+
 export const MODEL_SCHEMA = record(
   {
     $schema: { type: "string" },
     region: { type: "string", pattern: "^[a-z]{2}(-[a-z]+)+-\\d$" },
-    account: { type: "string", pattern: "^\\d{12}$" },
-    vpcs: list(
-      record(
-        { id: id("vpc"), cidrs: list(CIDR, { minItems: 1, maxItems: 50 }), tags: TAGS, isDefault: { type: "boolean" } },
-        ["id", "cidrs"],
-      ),
-      { minItems: 1 },
-    ),
-    subnets: list(
-      record(
-        {
-          id: id("subnet"),
-          vpc: id("vpc"),
-          cidr: CIDR,
-          zone: { type: "string", maxLength: 64 },
-          tags: TAGS,
-          used: { anyOf: [COUNT, list(ADDRESS_OR_CIDR)] },
-        },
-        ["id", "vpc", "cidr", "zone"],
-      ),
-      { minItems: 1 },
-    ),
-    securityGroups: list(
-      record(
-        {
-          id: id("sg"),
-          vpc: id("vpc"),
-          name: { type: "string", maxLength: 255 },
-          description: { type: "string", maxLength: 255 },
-          tags: TAGS,
-        },
-        ["id", "vpc"],
-      ),
-    ),
-    routeTables: list(
-      record(
-        {
-          id: id("rtb"),
-          vpc: id("vpc"),
-          main: { type: "boolean" },
-          subnets: list(id("subnet")),
-          routes: list(ROUTE),
-          tags: TAGS,
-        },
-        ["id", "vpc"],
-      ),
-    ),
-    instances: list(INSTANCE_SCHEMA),
-    interfaces: list(INTERFACE_SCHEMA),
+    ...ACCOUNT_CONTENT,
+    accounts: list(record(ACCOUNT_CONTENT, ["account", "vpcs", "subnets"]), { maxItems: 100 }),
     settings: SETTINGS_SCHEMA,
   },
   ["region", "account", "vpcs", "subnets"],
 );
 
+const CALL_SETTINGS = record({
+  attachMs: SPAN,
+  detachMs: SPAN,
+  describeLagMs: SPAN,
+  metadataLagMs: SPAN,
+  notFoundAfterCreateMs: MS,
+});
+
 const FAULT_EFFECT = {
   type: "object",
   required: ["kind"],
-  properties: { kind: { enum: ["error", "lost-reply", "reset", "truncated", "html", "latency", "hang"] } },
+  properties: { kind: { enum: ["error", "lost-reply", "reset", "truncated", "html", "latency", "hang", "settings"] } },
   allOf: [
     effect(
       "error",
@@ -190,6 +258,7 @@ const FAULT_EFFECT = {
     effect("html", { httpStatus: { type: "integer", minimum: 400, maximum: 599 } }),
     effect("latency", { delayMs: MS }, ["delayMs"]),
     effect("hang", { moment: { enum: ["before", "after"] } }),
+    effect("settings", { settings: CALL_SETTINGS }, ["settings"]),
   ],
 } as const;
 
@@ -204,7 +273,9 @@ function effect(kind: string, properties: Record<string, object>, required: read
 
 export const FAULT_SCHEMA = record(
   {
-    action: { type: "string", pattern: "^(\\*|[A-Za-z0-9]{1,64})$" },
+    action: { type: "string", pattern: "^(\\*|[A-Za-z0-9]{1,64}|Metadata:/[\\w/.:-]{0,200}\\*?)$" },
+    instance: id("i"),
+    account: ACCOUNT,
     effect: FAULT_EFFECT,
     from: { type: "integer", minimum: 1, maximum: 1_000_000_000 },
     times: { anyOf: [{ type: "integer", minimum: 1, maximum: 1_000_000_000 }, { const: "unlimited" }] },
@@ -214,7 +285,7 @@ export const FAULT_SCHEMA = record(
 );
 
 export const FOREIGN_CALL_SCHEMA = record(
-  { action: { type: "string", minLength: 1, maxLength: 64 }, parameters: { type: "object" } },
+  { action: { type: "string", minLength: 1, maxLength: 64 }, parameters: { type: "object" }, account: ACCOUNT },
   ["action"],
 );
 

@@ -1,18 +1,23 @@
 /** Checks what people wrote before the model sees it; a problem names its place as a JSON pointer. */
 import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
 import { EnidError } from "../../errors.ts";
-import { buildState } from "../model/build.ts";
-import type { InstanceDescription, ModelDescription } from "../model/description.ts";
+import { Accounts } from "../model/accounts.ts";
+import type { InstanceDescription, InterfaceDescription, ModelDescription } from "../model/description.ts";
 import type { FaultRule } from "../model/faults.ts";
+import type { InterfacePatch } from "../model/foreign-hand.ts";
+import type { MetadataViewPatch } from "../model/metadata/view.ts";
 import type { Parameters } from "../model/parameters.ts";
 import type { MetadataOptions } from "../model/records.ts";
 import { applySettings, DEFAULT_SETTINGS, type SettingsPatch } from "../model/settings.ts";
-import { emptyState } from "../model/state.ts";
 import {
+  ACCOUNT_PATCH_SCHEMA,
   FAULT_SCHEMA,
   FOREIGN_CALL_SCHEMA,
   INSTANCE_SCHEMA,
+  INTERFACE_PATCH_SCHEMA,
+  INTERFACE_SCHEMA,
   METADATA_SCHEMA,
+  METADATA_VIEW_SCHEMA,
   MODEL_SCHEMA,
   OCCUPATION_SCHEMA,
   SETTINGS_SCHEMA,
@@ -21,11 +26,16 @@ import {
 export interface ForeignCall {
   readonly action: string;
   readonly parameters?: Parameters;
+  readonly account?: string;
 }
 
 export interface Occupation {
   readonly count?: number;
   readonly addresses?: readonly string[];
+}
+
+export interface AccountPatch {
+  readonly deniedActions: readonly string[];
 }
 
 const ajv = new Ajv2020({ allErrors: true, strictTypes: false, strictRequired: false });
@@ -35,6 +45,10 @@ const isInstance = ajv.compile<InstanceDescription>(INSTANCE_SCHEMA);
 const isMetadataOptions = ajv.compile<Partial<MetadataOptions>>(METADATA_SCHEMA);
 const isFault = ajv.compile<FaultRule>(FAULT_SCHEMA);
 const isForeignCall = ajv.compile<ForeignCall>(FOREIGN_CALL_SCHEMA);
+const isInterface = ajv.compile<InterfaceDescription>(INTERFACE_SCHEMA);
+const isInterfacePatch = ajv.compile<InterfacePatch>(INTERFACE_PATCH_SCHEMA);
+const isMetadataView = ajv.compile<MetadataViewPatch>(METADATA_VIEW_SCHEMA);
+const isAccount = ajv.compile<AccountPatch>(ACCOUNT_PATCH_SCHEMA);
 const isOccupation = ajv.compile<Occupation>(OCCUPATION_SCHEMA);
 
 /** A model file's content as a description that a cloud can be built from. Errors: ENID_SIMULATOR_MODEL. */
@@ -53,7 +67,17 @@ export const readSettings = (json: unknown, source: string): SettingsPatch => {
 export const readInstance = (json: unknown, source: string): InstanceDescription => read(isInstance, json, source);
 export const readMetadataOptions = (json: unknown, source: string): Partial<MetadataOptions> =>
   read(isMetadataOptions, json, source);
-export const readFault = (json: unknown, source: string): FaultRule => read(isFault, json, source);
+export const readInterface = (json: unknown, source: string): InterfaceDescription => read(isInterface, json, source);
+export const readInterfacePatch = (json: unknown, source: string): InterfacePatch =>
+  read(isInterfacePatch, json, source);
+export const readMetadataView = (json: unknown, source: string): MetadataViewPatch =>
+  read(isMetadataView, json, source);
+export const readAccount = (json: unknown, source: string): AccountPatch => read(isAccount, json, source);
+export const readFault = (json: unknown, source: string): FaultRule => {
+  const rule = read(isFault, json, source);
+  if (rule.effect.kind === "settings") checkSpans(rule.effect.settings, source);
+  return rule;
+};
 export const readForeignCall = (json: unknown, source: string): ForeignCall => read(isForeignCall, json, source);
 export const readOccupation = (json: unknown, source: string): Occupation => read(isOccupation, json, source);
 
@@ -71,9 +95,8 @@ function rehearse(description: ModelDescription, file: string): void {
       return (FIRST_DRAWN + drawn).toString(16).padEnd(32, "0");
     },
   };
-  const state = emptyState(description.region, description.account);
   const settings = applySettings(DEFAULT_SETTINGS, description.settings ?? {});
-  buildState(description, { state, settings, nowMs: 0, random }, file);
+  new Accounts(description, { settings, nowMs: 0, random }, file);
 }
 
 function checkSpans(patch: SettingsPatch, file: string): void {

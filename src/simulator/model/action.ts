@@ -18,6 +18,8 @@ export interface Action<S extends Shape = Shape> {
   readonly service: "ec2" | "sts";
   readonly kind: "mutating" | "describe";
   readonly shape: S;
+  /** False: EC2 has no dry run of it (its API has no such parameter). Absent: it has one. */
+  readonly hasDryRun?: false;
   /** True: the request selects nothing and asks for no page, so it draws from the smaller bucket. */
   readonly isUnfiltered?: (request: Fields<S>) => boolean;
   /** What is wrong with the request by itself; it comes before DryRun. */

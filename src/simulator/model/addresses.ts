@@ -1,5 +1,5 @@
 /** Who holds which address of a subnet: EC2's reserved five, uniqueness, the choice of free addresses and prefixes. */
-import { includes, parseAddress, parseRange, type Range } from "./ipv4.ts";
+import { contains, includes, overlaps, parseAddress, parseRange, type Range } from "./ipv4.ts";
 import type { Holder, Subnet } from "./records.ts";
 import { invalidValue, SimulatedError } from "./simulated-error.ts";
 import type { CloudState, World } from "./state.ts";
@@ -54,34 +54,90 @@ export function usablePrefix(subnet: Subnet, text: string): Range {
 /** `count` free addresses, chosen without order; those of `except` are set aside. Nothing is taken yet. */
 export function chooseAddresses(world: World, subnet: Subnet, count: number, except: ReadonlySet<number>): number[] {
   if (count === 0) return [];
-  const free = freeBeside(world.state, subnet, except);
+  const holders = holdersOf(world.state, subnet.id);
+  const reserved = reservedRanges(world.state, subnet.id);
+  const isSetAside = (address: number) => reserved.some(({ range }) => includes(range, address));
+  const isFree = (address: number) => !holders.has(address) && !except.has(address) && !isSetAside(address);
+  const free = freeBeside(world.state, subnet, except) - freeInReservations(subnet, reserved, holders, except);
   if (free === 0) throw insufficientAddresses();
   if (free < count) throw insufficientForCount();
-  const holders = holdersOf(world.state, subnet.id);
   const chosen = new Set<number>();
   while (chosen.size < count) {
     const start = Math.floor(world.random.fraction() * subnet.range.size);
-    chosen.add(
-      nextFree(subnet.range, start, (address) => !holders.has(address) && !except.has(address) && !chosen.has(address)),
-    );
+    chosen.add(nextFree(subnet.range, start, (address) => isFree(address) && !chosen.has(address)));
   }
   return [...chosen];
 }
 
-/** `count` free aligned /28 ranges without the addresses of `except`. Nothing is taken yet. */
+/** Free addresses that no automatic choice of single addresses takes. Reservations do not overlap. */
+function freeInReservations(
+  subnet: Subnet,
+  reserved: readonly ReservedRange[],
+  holders: ReadonlyMap<number, Holder>,
+  except: ReadonlySet<number>,
+): number {
+  let free = 0;
+  for (const { range } of reserved) {
+    for (let address = range.first; address < range.first + range.size; address += 1) {
+      if (!isReserved(subnet.range, address) && !holders.has(address) && !except.has(address)) free += 1;
+    }
+  }
+  return free;
+}
+
+interface ReservedRange {
+  readonly kind: "prefix" | "explicit";
+  readonly range: Range;
+}
+
+function reservedRanges(state: CloudState, subnetId: string): ReservedRange[] {
+  return [...state.reservations.values()].flatMap(({ subnetId: where, kind, cidr }) => {
+    const range = where === subnetId ? parseRange(cidr) : undefined;
+    return range ? [{ kind, range }] : [];
+  });
+}
+
+/**
+ * `count` free aligned /28 ranges without the addresses of `except`: out of the subnet's `prefix` reservations where it
+ * has any, else out of everything that is not reserved. Nothing is taken yet.
+ */
 export function choosePrefixes(world: World, subnet: Subnet, count: number, except: ReadonlySet<number>): Range[] {
   if (count === 0) return [];
   if (freeBeside(world.state, subnet, except) < count * PREFIX_SIZE) throw insufficientForCount();
   const holders = holdersOf(world.state, subnet.id);
-  const free: Range[] = [];
-  for (let first = subnet.range.first; first < subnet.range.first + subnet.range.size; first += PREFIX_SIZE) {
-    const range = { first, size: PREFIX_SIZE, length: PREFIX_LENGTH };
-    const isFree = (address: number) => !holders.has(address) && !except.has(address);
-    if (!touchesReserved(subnet.range, range) && addressesOf(range).every(isFree)) free.push(range);
+  const reserved = reservedRanges(world.state, subnet.id);
+  const sources = reserved.filter(({ kind }) => kind === "prefix");
+  const closed = reserved.filter(({ kind }) => kind === "explicit");
+  const isOpen = (range: Range) =>
+    (sources.length === 0 || sources.some((one) => contains(one.range, range))) &&
+    !closed.some((one) => overlaps(one.range, range));
+  const isTaken = (address: number) => holders.has(address) || except.has(address);
+  const whole = wholePrefixes(subnet);
+  const start = Math.floor(world.random.fraction() * whole.length);
+  const chosen: Range[] = [];
+  for (const range of [...whole.slice(start), ...whole.slice(0, start)]) {
+    if (chosen.length === count) break;
+    if (isOpen(range) && !touches(range, isTaken)) chosen.push(range);
   }
-  if (free.length < count) throw insufficientBlocks();
-  const start = Math.floor(world.random.fraction() * free.length);
-  return [...free.slice(start), ...free.slice(0, start)].slice(0, count);
+  if (chosen.length < count) throw insufficientBlocks();
+  return chosen;
+}
+
+/** Every aligned /28 of the subnet that holds none of EC2's reserved addresses. */
+export function wholePrefixes({ range: subnet }: Subnet): Range[] {
+  const count = Math.max(0, subnet.size / PREFIX_SIZE - 2);
+  return Array.from({ length: count }, (_, index) => ({
+    first: subnet.first + (index + 1) * PREFIX_SIZE,
+    size: PREFIX_SIZE,
+    length: PREFIX_LENGTH,
+  }));
+}
+
+function touches(range: Range, isTaken: (address: number) => boolean): boolean {
+  for (let address = range.first; address < range.first + range.size; address += 1) {
+    if (isTaken(address)) return true;
+  }
+  return false;
 }
 
 export function take(state: CloudState, subnetId: string, addresses: Iterable<number>, holder: Holder): void {
@@ -119,7 +175,7 @@ function insufficientForCount(): SimulatedError {
 }
 
 /** Enough addresses are free, but no whole /28 (aws/amazon-vpc-cni-k8s#1836). */
-function insufficientBlocks(): SimulatedError {
+export function insufficientBlocks(): SimulatedError {
   return new SimulatedError(
     "InsufficientCidrBlocks",
     "The specified subnet does not have enough free cidr blocks to satisfy the request.",

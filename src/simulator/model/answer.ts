@@ -1,5 +1,7 @@
-/** What a caller of the simulated cloud gets over its connection. */
-export type Answer =
+/** What a caller of the simulated cloud gets over its connection, `delayMs` after it was made (0 if absent). */
+export type Answer = { readonly delayMs?: number } & Outcome;
+
+type Outcome =
   | {
       readonly kind: "reply";
       readonly status: number;

@@ -2,26 +2,30 @@
 import { EnidError } from "../../errors.ts";
 import { numbersOf } from "./addresses.ts";
 import type {
-  ModelDescription,
+  AccountDescription,
   RouteTableDescription,
   SecurityGroupDescription,
   SubnetDescription,
   VpcDescription,
 } from "./description.ts";
+import { fragment, occupy } from "./foreign-hand.ts";
 import { contains, overlaps, parseRange, type Range } from "./ipv4.ts";
-import { launchInstance, occupy, placeInterface } from "./launch.ts";
+import { contains6, formatRange6, parseRange6, type Range6 } from "./ipv6.ts";
+import { launchInstance, placeInterface } from "./launch.ts";
+import { requireSubnet } from "./lookups.ts";
 import type { RouteTable, SecurityGroup } from "./records.ts";
+import { reserve } from "./reservations.ts";
 import { SimulatedError } from "./simulated-error.ts";
-import { drawId, type World } from "./state.ts";
+import { type CloudState, drawId, type World } from "./state.ts";
 
-/** Fills `world.state`. Errors: ENID_SIMULATOR_MODEL with the place in the file. */
-export function buildState(description: ModelDescription, world: World, file: string): void {
+/** Fills `world.state`. `within`: where the file describes the account. Errors: ENID_SIMULATOR_MODEL with the place. */
+export function buildState(description: AccountDescription, world: World, file: string, within = ""): void {
   const at = (place: string, build: () => unknown): void => {
     try {
       build();
     } catch (thrown) {
       if (!(thrown instanceof SimulatedError)) throw thrown;
-      throw new EnidError("ENID_SIMULATOR_MODEL", { file, detail: `${place}: ${thrown.message}` });
+      throw new EnidError("ENID_SIMULATOR_MODEL", { file, detail: `${within}${place}: ${thrown.message}` });
     }
   };
   description.vpcs.forEach((one, index) => {
@@ -29,6 +33,7 @@ export function buildState(description: ModelDescription, world: World, file: st
   });
   description.subnets.forEach((one, index) => {
     at(`/subnets/${index}`, () => addSubnet(world, one));
+    at(`/subnets/${index}/reservations`, () => addReservations(world, one));
   });
   description.securityGroups?.forEach((one, index) => {
     at(`/securityGroups/${index}`, () => addSecurityGroup(world, one));
@@ -50,30 +55,37 @@ export function buildState(description: ModelDescription, world: World, file: st
     at(`/interfaces/${index}`, () => placeInterface(world, one, named));
   });
   description.subnets.forEach((one, index) => {
+    if (one.fragmented) at(`/subnets/${index}/fragmented`, () => fragment(world, one.id));
+  });
+  description.subnets.forEach((one, index) => {
     if (typeof one.used === "number") at(`/subnets/${index}/used`, () => occupyExactly(world, one));
   });
 }
 
 /** Every address that the file names for an interface: nothing that takes any free address may take one of these. */
-function namedAddresses({ instances = [], interfaces = [] }: ModelDescription): ReadonlySet<number> {
+function namedAddresses({ instances = [], interfaces = [] }: AccountDescription): ReadonlySet<number> {
+  const launched = instances.flatMap((one) => one.interfaces ?? []);
   return new Set(
-    [...instances, ...interfaces].flatMap(({ primaryAddress, secondaryAddresses = [], prefixes = [] }) =>
+    [...instances, ...launched, ...interfaces].flatMap(({ primaryAddress, secondaryAddresses = [], prefixes = [] }) =>
       numbersOf([...(primaryAddress === undefined ? [] : [primaryAddress]), ...secondaryAddresses, ...prefixes]),
     ),
   );
 }
 
-function addVpc({ state }: World, { id, cidrs, tags = {}, isDefault = false }: VpcDescription): void {
+function addVpc({ state }: World, described: VpcDescription): void {
+  const { id, cidrs, ipv6Cidrs = [], tags = {}, isDefault = false } = described;
   refuseTwice(state.vpcs, id);
   const ranges = cidrs.map(requireRange);
   ranges.forEach((range, position) => {
     const clash = ranges.findIndex((other, otherPosition) => otherPosition < position && overlaps(range, other));
     if (clash !== -1) throw problem(`${cidrs[position]} overlaps ${cidrs[clash]}`);
   });
-  state.vpcs.set(id, { id, cidrs, tags, isDefault });
+  for (const cidr of ipv6Cidrs) requireRange6(cidr);
+  state.vpcs.set(id, { id, cidrs, ipv6Cidrs, tags, isDefault });
 }
 
-function addSubnet({ state }: World, { id, vpc, cidr, zone, tags = {} }: SubnetDescription): void {
+function addSubnet({ state }: World, described: SubnetDescription): void {
+  const { id, vpc, cidr, ipv6Cidr, zone, tags = {} } = described;
   refuseTwice(state.subnets, id);
   const range = requireRange(cidr);
   if (range.length < 16 || range.length > 28) throw problem(`${cidr} must be between /16 and /28`);
@@ -83,7 +95,26 @@ function addSubnet({ state }: World, { id, vpc, cidr, zone, tags = {} }: SubnetD
   const clash = [...state.subnets.values()].find((other) => other.vpcId === vpc && overlaps(other.range, range));
   if (clash) throw problem(`${cidr} overlaps ${clash.cidr} of ${clash.id}`);
   if (!zone.startsWith(state.region)) throw problem(`zone ${zone} is not in region ${state.region}`);
-  state.subnets.set(id, { id, vpcId: vpc, cidr, range, zone, tags });
+  checkIpv6(state, vpc, ipv6Cidr);
+  state.subnets.set(id, { id, vpcId: vpc, cidr, range, ipv6Cidr, zone, tags });
+}
+
+function checkIpv6(state: CloudState, vpcId: string, cidr: string | undefined): void {
+  if (cidr === undefined) return;
+  const range = requireRange6(cidr);
+  if (range.length !== 64) throw problem(`${cidr} must be a /64`);
+  const outer = state.vpcs.get(vpcId)?.ipv6Cidrs.map(requireRange6) ?? [];
+  if (!outer.some((one) => contains6(one, range))) throw problem(`${cidr} is in no IPv6 CIDR of ${vpcId}`);
+  const clash = [...state.subnets.values()].find((other) => other.ipv6Cidr === cidr);
+  if (clash) throw problem(`${cidr} is the IPv6 CIDR of ${clash.id} already`);
+}
+
+function addReservations(world: World, { id, reservations = [] }: SubnetDescription): void {
+  const subnet = requireSubnet(world, id);
+  for (const { type: kind, description = "", tags = {}, ...one } of reservations) {
+    if (one.id !== undefined) refuseTwice(world.state.reservations, one.id);
+    reserve(world, subnet, { ...one, kind, description, tags });
+  }
 }
 
 function addSecurityGroup({ state }: World, described: SecurityGroupDescription): void {
@@ -140,6 +171,13 @@ function occupyExactly(world: World, { id, used = 0 }: SubnetDescription): void 
 function requireRange(cidr: string): Range {
   const range = parseRange(cidr);
   if (!range) throw problem(`${cidr} is not an IPv4 CIDR without host bits`);
+  return range;
+}
+
+function requireRange6(cidr: string): Range6 {
+  const range = parseRange6(cidr);
+  if (!range) throw problem(`${cidr} is not an IPv6 CIDR without host bits`);
+  if (formatRange6(range) !== cidr) throw problem(`${cidr} must be written ${formatRange6(range)}`);
   return range;
 }
 

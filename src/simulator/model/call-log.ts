@@ -23,6 +23,8 @@ export interface LoggedCall {
   /** 1 for the first try; 0 when the caller does not say. */
   readonly attempt: number;
   readonly accessKeyId: string;
+  /** Whose call it was. */
+  readonly account: string;
   /** `foreign`: made through the control endpoint, not counted. */
   readonly caller: "client" | "foreign";
 }

@@ -1,20 +1,31 @@
-/** The simulated cloud: EC2, STS and instance metadata of one account and Region, as one object without any I/O. */
+/** The simulated cloud: EC2, STS and instance metadata of one Region, as one object without any I/O. */
 import type { Clock, Random } from "../../adapters/index.ts";
+import { type Account, Accounts, isDenied } from "./accounts.ts";
 import type { Action, ActionContext, Result } from "./action.ts";
 import { ACTIONS } from "./actions/index.ts";
 import type { Answer } from "./answer.ts";
-import { Buckets } from "./buckets.ts";
-import { buildState } from "./build.ts";
 import { CallLog } from "./call-log.ts";
-import type { InstanceDescription, ModelDescription } from "./description.ts";
-import { type FaultEffect, Faults } from "./faults.ts";
-import { changeMetadataOptions, eraseInterface, launchInstance, occupy, terminateInstance, vacate } from "./launch.ts";
+import { callerOf } from "./credentials.ts";
+import type { InstanceDescription, InterfaceDescription, ModelDescription } from "./description.ts";
+import { type CallSettings, type FaultEffect, Faults, METADATA_ACTION } from "./faults.ts";
+import {
+  changeInterface,
+  defragment,
+  eraseInterface,
+  fragment,
+  type InterfacePatch,
+  occupy,
+  vacate,
+} from "./foreign-hand.ts";
+import { changeMetadataOptions, launchInstance, placeInterface, terminateInstance } from "./launch.ts";
 import { type MetadataRequest, MetadataService } from "./metadata/service.ts";
+import { spoilMetadata } from "./metadata/spoil.ts";
+import { changeMetadataView, type MetadataView, type MetadataViewPatch } from "./metadata/view.ts";
 import { type Fields, type Parameters, readParameters, type Shape } from "./parameters.ts";
-import type { Instance, MetadataOptions } from "./records.ts";
+import type { Instance, MetadataOptions, NetworkInterface } from "./records.ts";
 import { applySettings, DEFAULT_SETTINGS, type Settings, type SettingsPatch } from "./settings.ts";
 import { invalidValue, SimulatedError } from "./simulated-error.ts";
-import { type CloudState, emptyState, type World } from "./state.ts";
+import type { World } from "./state.ts";
 import { advance } from "./transitions.ts";
 import { type Truth, truthOf } from "./truth.ts";
 
@@ -37,8 +48,12 @@ export interface CallContext {
   readonly service?: "ec2" | "sts";
   /** The kind of fault that hits it. */
   readonly fault?: string;
-  /** `foreign`: not throttled, not counted. */
+  /** Settings in force for this call alone. */
+  readonly settings?: CallSettings;
+  /** `foreign`: not throttled, not denied, not counted. */
   readonly caller?: "client" | "foreign";
+  /** Whose call it is, instead of the account of the access key. */
+  readonly account?: string;
 }
 
 const LATENCY_SPREAD = 0.3;
@@ -46,9 +61,8 @@ const LATENCY_SPREAD = 0.3;
 export class SimulatedCloud {
   readonly faults = new Faults();
   readonly log = new CallLog();
-  readonly #buckets = new Buckets();
   readonly #metadata = new MetadataService();
-  readonly #state: CloudState;
+  readonly #accounts: Accounts;
   readonly #clock: Clock;
   readonly #random: Random;
   /** Wall time never jumps here: it is the wall time of the start plus what the monotonic clock measured. */
@@ -61,12 +75,32 @@ export class SimulatedCloud {
     this.#random = random;
     this.#wallAtZeroMs = clock.nowMs() - clock.monotonicMs();
     this.#settings = applySettings(DEFAULT_SETTINGS, description.settings ?? {});
-    this.#state = emptyState(description.region, description.account);
-    buildState(description, this.#world(), file);
+    const world = { settings: this.#settings, nowMs: this.nowMs(), random };
+    this.#accounts = new Accounts(description, world, file);
   }
 
   get region(): string {
-    return this.#state.region;
+    return this.#accounts.main.state.region;
+  }
+
+  /** Every account with the access key that calls as it and what it may not do; the first one is the main one. */
+  accounts(): readonly { account: string; accessKeyId: string; deniedActions: readonly string[] }[] {
+    return this.#accounts.all().map(({ state, accessKeyId, deniedActions }) => {
+      return { account: state.account, accessKeyId, deniedActions };
+    });
+  }
+
+  /** The access key that calls as the account of the instance. */
+  accessKeyOf(instanceId: string): string {
+    return this.#accounts.holding(instanceId).accessKeyId;
+  }
+
+  /**
+   * From now on the account's callers may not do these actions and all others: they get UnauthorizedOperation. A `*` at
+   * the end of a name stands for any ending. The main account unless one is named. Errors: RangeError.
+   */
+  deny(actions: readonly string[], account?: string): void {
+    this.#accounts.named(account).deniedActions = [...actions];
   }
 
   get settings(): Settings {
@@ -116,9 +150,10 @@ export class SimulatedCloud {
     this.#note(actionName, parameters, context, { code, httpStatus, hadEffect: false });
   }
 
-  /** What a fault rule does to the next call of that action. */
-  drawFault(actionName: string): FaultEffect | undefined {
-    return this.faults.draw(actionName, this.#random);
+  /** What a fault rule does to the next call of that action by the owner of the key. */
+  drawFault(actionName: string, accessKeyId = ""): FaultEffect | undefined {
+    const { account } = this.#accounts.of(accessKeyId).state;
+    return this.faults.draw({ action: actionName, account }, this.#random);
   }
 
   /** How long a call of that action takes from request to reply. */
@@ -129,66 +164,117 @@ export class SimulatedCloud {
     return (meanMs * (1 + LATENCY_SPREAD * (2 * this.#random.fraction() - 1))) / speed;
   }
 
-  /** What the metadata service of the instance answers. */
+  /** What the metadata service of the instance answers; `delayMs` of the answer is for its sender to wait. */
   metadata(instanceId: string, request: MetadataRequest): Answer {
-    return this.#metadata.answer(this.#now(), instanceId, request);
+    const account = this.#accounts.holding(instanceId);
+    const target = {
+      action: `${METADATA_ACTION}${request.path}`,
+      instance: instanceId,
+      account: account.state.account,
+    };
+    const fault = this.faults.draw(target, this.#random);
+    return spoilMetadata(() => this.#metadata.answer(this.#now(account), instanceId, request), fault);
   }
 
-  /** Everything as it is, whatever the views show. */
-  truth(): Truth {
-    return truthOf(this.#now());
+  /** Everything of one account as it is, whatever the views show: the main one unless named. Errors: RangeError. */
+  truth(account?: string): Truth {
+    return truthOf(this.#now(this.#accounts.named(account)));
   }
 
+  /** Of all accounts. */
   instanceIds(): readonly string[] {
-    return [...this.#state.instances.keys()];
+    return this.#accounts.all().flatMap(({ state }) => [...state.instances.keys()]);
   }
 
   /** The patch must be valid: see `readSettings` of the input. */
   changeSettings(patch: SettingsPatch): Settings {
-    this.#now();
+    for (const account of this.#accounts.all()) this.#now(account);
     this.#settings = applySettings(this.#settings, patch);
     return this.#settings;
   }
 
   /** Errors: SimulatedError. */
   changeMetadataOptions(instanceId: string, patch: Partial<MetadataOptions>): Instance {
-    return changeMetadataOptions(this.#now(), instanceId, patch);
+    return changeMetadataOptions(this.#where(instanceId), instanceId, patch);
   }
 
-  /** Starts an instance. Errors: SimulatedError. */
+  /** Makes the picture of the instance's metadata wrong: MACs missing or bare, addresses missing, frozen. */
+  changeMetadataView(instanceId: string, patch: MetadataViewPatch): MetadataView {
+    return changeMetadataView(this.#where(instanceId), instanceId, patch);
+  }
+
+  /** Starts an instance in the account of its subnet. Errors: SimulatedError. */
   launch(described: InstanceDescription): Instance {
-    return launchInstance(this.#now(), described);
+    return launchInstance(this.#where(described.subnet), described);
   }
 
   /** Errors: SimulatedError. */
   terminate(instanceId: string): void {
-    terminateInstance(this.#now(), instanceId);
+    terminateInstance(this.#where(instanceId), instanceId);
+  }
+
+  /**
+   * Places an interface at once, managed by a service unless it is of the type `interface` or says otherwise, attached or
+   * not. Errors: SimulatedError.
+   */
+  place(described: InterfaceDescription): NetworkInterface {
+    return placeInterface(this.#where(described.subnet), described);
+  }
+
+  /** A foreign hand changes an interface, whoever manages it. Errors: SimulatedError. */
+  changeInterface(interfaceId: string, patch: InterfacePatch): NetworkInterface {
+    return changeInterface(this.#where(interfaceId), interfaceId, patch);
   }
 
   /** Deletes an interface whatever its state. Errors: SimulatedError. */
   erase(interfaceId: string): void {
-    eraseInterface(this.#now(), interfaceId);
+    eraseInterface(this.#where(interfaceId), interfaceId);
+  }
+
+  /**
+   * Carries out an action as a foreign hand in the account: never throttled, denied, counted or hit by a fault rule.
+   * Errors: SimulatedError; RangeError for an unknown account.
+   */
+  foreignCall(action: string, parameters: Parameters, account?: string): Result {
+    const named = typeof parameters.NetworkInterfaceId === "string" ? parameters.NetworkInterfaceId : "";
+    const owner = account ?? this.#accounts.holding(named).state.account;
+    return this.call(action, parameters, { caller: "foreign", account: owner });
   }
 
   /** Takes addresses of a subnet for others; says how many. Errors: SimulatedError. */
   occupy(subnetId: string, what: number | readonly string[]): number {
-    return occupy(this.#now(), subnetId, what);
+    return occupy(this.#where(subnetId), subnetId, what);
   }
 
-  /** Gives back what `occupy` or `used` took; says how many. Errors: SimulatedError. */
+  /** Gives back what `occupy`, `fragment` or `used` took; says how many. Errors: SimulatedError. */
   vacate(subnetId: string, what?: number | readonly string[]): number {
-    return vacate(this.#now(), subnetId, what);
+    return vacate(this.#where(subnetId), subnetId, what);
+  }
+
+  /** Takes one address in every /28, so that no prefix fits; says how many. Errors: SimulatedError. */
+  fragment(subnetId: string): number {
+    return fragment(this.#where(subnetId), subnetId);
+  }
+
+  /** Gives back what `fragment` took; says how many. Errors: SimulatedError. */
+  defragment(subnetId: string): number {
+    return defragment(this.#where(subnetId), subnetId);
   }
 
   #perform(action: Action | undefined, name: string, parameters: Parameters, context: CallContext): Result {
-    const world = this.#now();
+    const account = this.#accountOf(context);
+    const world = this.#now(account, context.settings);
     if (!action) throw new SimulatedError("InvalidAction", `The action ${name} is not valid for this web service.`);
     const { DryRun: dryRun = false, ...rest } = parameters;
     if (String(dryRun) !== "true" && String(dryRun) !== "false") {
       throw invalidValue(`Value (${String(dryRun)}) for parameter DryRun is invalid.`);
     }
-    const request = readParameters(action.shape, rest);
-    if (context.caller !== "foreign") this.#throttle(action, request, world.nowMs);
+    const hasDryRun = action.service === "ec2" && action.hasDryRun !== false;
+    const request = readParameters(action.shape, hasDryRun ? rest : parameters);
+    if (context.caller !== "foreign") {
+      this.#throttle(account, action, request, world.nowMs);
+      authorize(account, action, context.accessKeyId ?? "");
+    }
     action.check?.(request);
     if (String(dryRun) === "true") {
       throw new SimulatedError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.");
@@ -198,10 +284,10 @@ export class SimulatedCloud {
     return action.run(world, request, actionContext);
   }
 
-  #throttle(action: Action, request: Fields<Shape>, nowMs: number): void {
+  #throttle(account: Account, action: Action, request: Fields<Shape>, nowMs: number): void {
     if (!this.#settings.throttling || action.service !== "ec2") return;
     const bucket = action.isUnfiltered?.(request) ? `${action.name}:unfiltered` : action.name;
-    if (!this.#buckets.take(bucket, action.kind, this.#settings, nowMs)) {
+    if (!account.buckets.take(bucket, action.kind, this.#settings, nowMs)) {
       throw new SimulatedError("RequestLimitExceeded", "Request limit exceeded.");
     }
   }
@@ -225,18 +311,38 @@ export class SimulatedCloud {
       invocationId: context.invocationId ?? "",
       attempt: context.attempt ?? 0,
       accessKeyId: context.accessKeyId ?? "",
+      account: this.#accountOf(context).state.account,
       caller: context.caller ?? "client",
     });
   }
 
-  /** The world at this moment, after everything that time has brought. */
-  #now(): World {
-    const world = this.#world();
-    advance(world);
-    return world;
+  #accountOf({ account, accessKeyId = "" }: CallContext): Account {
+    return account === undefined ? this.#accounts.of(accessKeyId) : this.#accounts.named(account);
   }
 
-  #world(): World {
-    return { state: this.#state, settings: this.#settings, nowMs: this.nowMs(), random: this.#random };
+  /** The world of the account that has this id. */
+  #where(id: string): World {
+    return this.#now(this.#accounts.holding(id));
   }
+
+  /** The world of an account at this moment, after everything that time has brought. */
+  #now({ state }: Account, settings?: CallSettings): World {
+    const world = { state, settings: this.#settings, nowMs: this.nowMs(), random: this.#random };
+    advance(world);
+    return settings ? { ...world, settings: applySettings(this.#settings, settings) } : world;
+  }
+}
+
+/** Errors: UnauthorizedOperation in EC2's words (kubernetes-sigs/karpenter#2813); only changes name a resource. */
+function authorize({ state, deniedActions }: Account, action: Action, accessKeyId: string): void {
+  if (action.service !== "ec2" || !isDenied(deniedActions, action.name)) return;
+  const { arn } = callerOf(state, accessKeyId);
+  const isChange = action.kind === "mutating";
+  const resource = isChange ? ` on resource: arn:aws:ec2:${state.region}:${state.account}:network-interface/*` : "";
+  const encoded = isChange ? ". Encoded authorization failure message: simulated" : "";
+  throw new SimulatedError(
+    "UnauthorizedOperation",
+    `You are not authorized to perform this operation. User: ${arn} is not authorized to perform: ec2:${action.name}` +
+      `${resource} because no identity-based policy allows the ec2:${action.name} action${encoded}`,
+  );
 }

@@ -2,6 +2,8 @@
 import type { CloudState, World } from "./state.ts";
 
 export interface Caller {
+  /** The account that it calls as. */
+  readonly account: string;
   readonly arn: string;
   readonly userId: string;
 }
@@ -32,6 +34,7 @@ export function issueCredentials(
     issuedAtMs: world.nowMs,
     expiresAtMs: world.nowMs + session.lifeMs,
     caller: {
+      account: session.account,
       arn: `arn:aws:sts::${session.account}:assumed-role/${session.role}/${session.session}`,
       userId: `AROAENIDSIMULATOR0000:${session.session}`,
     },
@@ -47,6 +50,7 @@ export function issueCredentials(
 export function callerOf(state: CloudState, accessKeyId: string): Caller {
   return (
     state.callers.get(accessKeyId) ?? {
+      account: state.account,
       arn: `arn:aws:iam::${state.account}:user/simulated`,
       userId: "AIDAENIDSIMULATOR0000",
     }

@@ -1,8 +1,9 @@
 /** Faults that a caller of the simulated cloud may meet: rules that hit chosen calls. */
 import type { Random } from "../../adapters/index.ts";
+import type { SettingsPatch } from "./settings.ts";
 
 export type FaultEffect =
-  /** An answer with that code instead of the effect. */
+  /** An answer with that code instead of the effect; the text is EC2's own if absent. */
   | { readonly kind: "error"; readonly code: string; readonly message?: string; readonly httpStatus?: number }
   /** The effect happens, then the connection closes without an answer. */
   | { readonly kind: "lost-reply" }
@@ -15,11 +16,26 @@ export type FaultEffect =
   /** The call takes that much longer; not divided by the speed. */
   | { readonly kind: "latency"; readonly delayMs: number }
   /** No answer ever, and the effect does not happen (`before`, default) or happens (`after`). */
-  | { readonly kind: "hang"; readonly moment?: "before" | "after" };
+  | { readonly kind: "hang"; readonly moment?: "before" | "after" }
+  /** The call is carried out as if these settings were in force: how long this one is stuck, unseen or not found. */
+  | { readonly kind: "settings"; readonly settings: CallSettings };
+
+/** The settings that one call may have for itself. */
+export type CallSettings = Pick<
+  SettingsPatch,
+  "attachMs" | "detachMs" | "describeLagMs" | "metadataLagMs" | "notFoundAfterCreateMs"
+>;
 
 export interface FaultRule {
-  /** An action, or `*` for every action. */
+  /**
+   * An action, or `*` for every action. For instance metadata: `Metadata:` and a path, of which the end may be `*`
+   * (`Metadata:/latest/meta-data/network/*`).
+   */
   readonly action: string;
+  /** Hits the metadata of this instance only. */
+  readonly instance?: string;
+  /** Hits calls of this account only. */
+  readonly account?: string;
   readonly effect: FaultEffect;
   /** The first matching call it may hit, counted from 1 since the rule was made; 1 if absent. */
   readonly from?: number;
@@ -36,6 +52,17 @@ export interface ActiveFault extends FaultRule {
   /** Calls hit so far. */
   readonly hits: number;
 }
+
+/** A call that a rule may hit. */
+export interface FaultTarget {
+  readonly action: string;
+  /** Whose metadata is read. */
+  readonly instance?: string;
+  readonly account?: string;
+}
+
+/** Metadata requests have no action: this and their path stand for one. */
+export const METADATA_ACTION = "Metadata:";
 
 export class Faults {
   #rules: ActiveFault[] = [];
@@ -60,10 +87,11 @@ export class Faults {
   }
 
   /** What happens to the next call of that action. Every matching rule counts it; the oldest one that hits decides. */
-  draw(action: string, random: Random): FaultEffect | undefined {
+  draw(call: FaultTarget, random: Random): FaultEffect | undefined {
     let effect: FaultEffect | undefined;
+    if (this.#rules.length === 0) return effect;
     this.#rules = this.#rules.map((rule) => {
-      if (rule.action !== "*" && rule.action !== action) return rule;
+      if (!concerns(rule, call)) return rule;
       const seen = rule.seen + 1;
       if (effect !== undefined || !mayHit(rule, seen) || random.fraction() >= (rule.probability ?? 1)) {
         return { ...rule, seen };
@@ -73,6 +101,15 @@ export class Faults {
     });
     return effect;
   }
+}
+
+function concerns(rule: FaultRule, { action, instance, account }: FaultTarget): boolean {
+  if (rule.instance !== undefined && rule.instance !== instance) return false;
+  if (rule.account !== undefined && rule.account !== account) return false;
+  const isMetadata = action.startsWith(METADATA_ACTION);
+  if (rule.action === "*") return !isMetadata;
+  if (isMetadata && rule.action.endsWith("*")) return action.startsWith(rule.action.slice(0, -1));
+  return rule.action === action;
 }
 
 function mayHit(rule: FaultRule, call: number): boolean {

@@ -1,6 +1,6 @@
 /** A network interface as the answers show it. */
 import { type Result, tagSet, timestamp } from "./action.ts";
-import type { Attachment, NetworkInterface } from "./records.ts";
+import { type Attachment, ipv4Of, type NetworkInterface } from "./records.ts";
 import type { CloudState } from "./state.ts";
 import { zoneId } from "./zones.ts";
 
@@ -12,7 +12,6 @@ export function interfaceResult(state: CloudState, one: NetworkInterface): Resul
     availabilityZoneId: zoneId(one.zone),
     requesterId: one.requesterId || undefined,
     requesterManaged: one.requesterManaged,
-    operator: { managed: false },
     tagSet: tagSet(one.tags),
     attachment: one.attachment && {
       ...attachmentResult(one.attachment),
@@ -51,17 +50,17 @@ function commonResult(state: CloudState, one: NetworkInterface): Result {
     ownerId: state.account,
     status: one.status,
     macAddress: one.mac,
-    privateIpAddress: one.primaryAddress,
-    privateDnsName: privateDnsName(state.region, one.primaryAddress),
+    privateIpAddress: one.primaryAddress || undefined,
+    privateDnsName: one.primaryAddress === "" ? undefined : privateDnsName(state.region, one.primaryAddress),
     sourceDestCheck: one.sourceDestCheck,
     interfaceType: one.interfaceType,
     groupSet: groupSet(state, one.securityGroups),
-    privateIpAddressesSet: [
-      addressItem(one.primaryAddress, true),
-      ...one.secondaryAddresses.map((address) => addressItem(address, false)),
-    ],
+    operator: { managed: one.operator !== undefined, principal: one.operator },
+    privateIpAddressesSet: ipv4Of(one).map((address) => addressItem(address, address === one.primaryAddress)),
     ipv4PrefixSet: one.prefixes.length === 0 ? undefined : one.prefixes.map((ipv4Prefix) => ({ ipv4Prefix })),
-    ipv6AddressesSet: [],
+    ipv6Address: one.ipv6Addresses[0],
+    ipv6AddressesSet: one.ipv6Addresses.map((ipv6Address) => ({ ipv6Address, isPrimaryIpv6: false })),
+    ipv6PrefixSet: one.ipv6Prefixes.length === 0 ? undefined : one.ipv6Prefixes.map((ipv6Prefix) => ({ ipv6Prefix })),
   };
 }
 

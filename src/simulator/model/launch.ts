@@ -1,23 +1,23 @@
-/** Instances and what happens to them outside the EC2 actions of the model: launch, termination, a foreign hand. */
-import {
-  chooseAddresses,
-  freeCount,
-  give,
-  holdersOf,
-  numbersOf,
-  take,
-  usableAddress,
-  usablePrefix,
-} from "./addresses.ts";
-import type { InstanceDescription, InterfaceDescription } from "./description.ts";
+/** Instances and interfaces that come and go outside the EC2 actions of the model: at the start, at launch, at termination. */
+import { chooseAddresses, holdersOf, numbersOf, usableAddress, usablePrefix } from "./addresses.ts";
+import type { InstanceDescription, InterfaceDescription, LaunchedInterfaceDescription } from "./description.ts";
+import { eraseInterface } from "./foreign-hand.ts";
 import { holdAll, releaseAll } from "./holding.ts";
 import { formatAddress } from "./ipv4.ts";
-import { checkAttachment, checkSlots, slotsOf, typeOf } from "./limits.ts";
-import { interfaceNotFound, requireInstance, requireSubnet, securityGroupsFor } from "./lookups.ts";
+import { choose6 } from "./ipv6-addresses.ts";
+import { checkAttachment, checkPrefixSupport, checkSlots, checkSlots6, slots6Of, slotsOf, typeOf } from "./limits.ts";
+import { requireInstance, requireSubnet, securityGroupsFor } from "./lookups.ts";
 import { drawMac } from "./mac.ts";
-import type { Attachment, Instance, MetadataOptions, NetworkInterface, Subnet } from "./records.ts";
+import {
+  type Attachment,
+  type Instance,
+  ipv4Of,
+  type MetadataOptions,
+  type NetworkInterface,
+  type Subnet,
+} from "./records.ts";
 import { SimulatedError } from "./simulated-error.ts";
-import { drawId, dropInterface, findInterface, interfacesOf, seedInterface, type World } from "./state.ts";
+import { drawId, interfacesOf, seedInterface, unseedInterface, type World } from "./state.ts";
 import { detachNow } from "./transitions.ts";
 
 const DEFAULT_METADATA = {
@@ -65,15 +65,38 @@ export function launchInstance(
     id: primaryInterfaceId,
     subnet: subnet.id,
     ...pick(described, ["primaryAddress", "secondaryAddresses", "prefixes", "securityGroups"]),
+    ...pick(described, ["ipv6Addresses", "ipv6Prefixes"]),
+    tags: described.interfaceTags ?? {},
     attachment: { instance: id, deviceIndex: 0, deleteOnTermination: true },
   };
+  const further = (described.interfaces ?? []).map((one) => launchedWith(instance, described, one));
+  const placed: NetworkInterface[] = [];
   try {
-    placeInterface(world, primary, avoid);
+    for (const one of [primary, ...further]) placed.push(placeInterface(world, one, avoid));
   } catch (thrown) {
+    for (const one of placed) {
+      releaseAll(world.state, one);
+      unseedInterface(world, one);
+    }
     world.state.instances.delete(id);
     throw thrown;
   }
   return instance;
+}
+
+/** A further interface of the launch: in the instance's subnet, with its groups and interface tags, unless it says else. */
+function launchedWith(
+  instance: Instance,
+  described: InstanceDescription,
+  { networkCard, deviceIndex, deleteOnTermination = true, ...one }: LaunchedInterfaceDescription,
+): InterfaceDescription {
+  return {
+    subnet: instance.subnetId,
+    ...pick(described, ["securityGroups"]),
+    ...one,
+    tags: { ...described.interfaceTags, ...one.tags },
+    attachment: { instance: instance.id, deviceIndex, deleteOnTermination, ...(networkCard && { networkCard }) },
+  };
 }
 
 /** An interface that is there from the start. */
@@ -88,6 +111,11 @@ export function placeInterface(
     throw new SimulatedError("InvalidNetworkInterface.InUse", `interface ${id} exists already`);
   }
   const attachment = described.attachment && attachmentOf(world, described.attachment);
+  const interfaceType = described.interfaceType ?? "interface";
+  // An interface of another type is there for a service, unless the description says that it is the account's own.
+  const requesterManaged = described.requesterManaged ?? (interfaceType !== "interface" && !described.operator);
+  const named6 = { addresses: described.ipv6Addresses ?? [], prefixes: described.ipv6Prefixes ?? [] };
+  const chosen6 = choose6(world, subnet, { ...named6, addressCount: 0, prefixCount: 0 }, takenAlready);
   const placed: NetworkInterface = {
     id,
     mac: drawMac(world),
@@ -96,19 +124,25 @@ export function placeInterface(
     zone: subnet.zone,
     description: described.description ?? "",
     status: attachment ? "in-use" : "available",
-    primaryAddress: described.primaryAddress ?? chooseOne(world, subnet, described, avoid),
+    primaryAddress:
+      interfaceType === "efa-only" ? "" : (described.primaryAddress ?? chooseOne(world, subnet, described, avoid)),
     secondaryAddresses: described.secondaryAddresses ?? [],
     prefixes: described.prefixes ?? [],
+    ipv6Addresses: chosen6.addresses,
+    ipv6Prefixes: chosen6.prefixes,
     securityGroups: securityGroupsFor(world, described.securityGroups ?? [], subnet.vpcId),
     sourceDestCheck: true,
-    interfaceType: described.interfaceType ?? "interface",
-    requesterId: described.requesterId ?? (described.requesterManaged ? "amazon-aws" : "AROAENIDSIMULATOR0000"),
-    requesterManaged: described.requesterManaged ?? false,
+    interfaceType,
+    requesterId: described.requesterId ?? (requesterManaged ? "amazon-aws" : "AROAENIDSIMULATOR0000"),
+    requesterManaged,
+    operator: described.operator,
     attachment,
     tags: described.tags ?? {},
     visibleFromMs: 0,
   };
   checkSlots(world, attachment?.instanceId, slotsOf(placed));
+  checkSlots6(world, attachment?.instanceId, slots6Of(placed));
+  if (placed.prefixes.length + placed.ipv6Prefixes.length > 0) checkPrefixSupport(world, attachment?.instanceId);
   checkFree(world, subnet, placed);
   holdAll(world.state, placed);
   return seedInterface(world, placed);
@@ -129,42 +163,6 @@ export function terminateInstance(world: World, instanceId: string): void {
     if (one.attachment?.deleteOnTermination) eraseInterface(world, one.id);
     else detachNow(world, one.id);
   }
-}
-
-/** Deletes an interface whatever its state, as a foreign hand that forces it would. */
-export function eraseInterface(world: World, interfaceId: string): void {
-  const found = findInterface(world.state, interfaceId);
-  if (!found) throw interfaceNotFound(interfaceId);
-  if (found.attachment) world.state.attachments.delete(found.attachment.id);
-  releaseAll(world.state, found);
-  dropInterface(world, interfaceId);
-}
-
-/** Takes addresses of a subnet for something outside the model: so many of the free ones, or these addresses and CIDRs. */
-export function occupy(world: World, subnetId: string, what: number | readonly string[]): number {
-  const subnet = requireSubnet(world, subnetId);
-  const numbers =
-    typeof what === "number"
-      ? chooseAddresses(world, subnet, Math.min(what, freeCount(world.state, subnet)), new Set())
-      : numbersOf(what);
-  const holders = holdersOf(world.state, subnetId);
-  const free = numbers.filter((number) => !holders.has(number));
-  for (const number of free) usableAddress(subnet, formatAddress(number));
-  take(world.state, subnetId, free, { role: "other", interfaceId: "" });
-  return free.length;
-}
-
-/** Gives back what `occupy` took: so many, or these, or all of it. */
-export function vacate(world: World, subnetId: string, what?: number | readonly string[]): number {
-  requireSubnet(world, subnetId);
-  const foreign = [...holdersOf(world.state, subnetId)].flatMap(([number, { role }]) =>
-    role === "other" ? [number] : [],
-  );
-  const wanted = typeof what === "object" ? new Set(numbersOf(what)) : undefined;
-  const given = foreign.filter((number) => wanted?.has(number) ?? true);
-  const limited = typeof what === "number" ? given.slice(0, what) : given;
-  give(world.state, subnetId, limited);
-  return limited.length;
 }
 
 function attachmentOf(world: World, described: NonNullable<InterfaceDescription["attachment"]>): Attachment {
@@ -194,12 +192,16 @@ function chooseOne(world: World, subnet: Subnet, described: InterfaceDescription
 function checkFree(world: World, subnet: Subnet, placed: NetworkInterface): void {
   const holders = holdersOf(world.state, subnet.id);
   for (const prefix of placed.prefixes) usablePrefix(subnet, prefix);
-  for (const address of [placed.primaryAddress, ...placed.secondaryAddresses]) usableAddress(subnet, address);
+  for (const address of ipv4Of(placed)) usableAddress(subnet, address);
   const numbers = numbersOf([placed.primaryAddress, ...placed.secondaryAddresses, ...placed.prefixes]);
   const taken = numbers.filter((number, index) => holders.has(number) || numbers.indexOf(number) !== index);
   if (taken.length > 0) {
     throw new SimulatedError("InvalidIPAddress.InUse", `taken already: ${taken.map(formatAddress).join(", ")}`);
   }
+}
+
+function takenAlready(text: string): SimulatedError {
+  return new SimulatedError("InvalidIPAddress.InUse", `taken already: ${text}`);
 }
 
 function pick<T, K extends keyof T>(from: T, names: readonly K[]): Pick<T, K> {

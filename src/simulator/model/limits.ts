@@ -1,6 +1,6 @@
 /** What an instance type can hold. Source: the table of DescribeInstanceTypes that enid ships. */
 import { type InstanceType, instanceType } from "../../instance-types/index.ts";
-import type { Instance, NetworkInterface } from "./records.ts";
+import { type Instance, ipv4Of, type NetworkInterface } from "./records.ts";
 import { invalidValue, SimulatedError } from "./simulated-error.ts";
 import { interfacesOf, type World } from "./state.ts";
 
@@ -11,17 +11,33 @@ import { interfacesOf, type World } from "./state.ts";
 const DETACHED_LIMIT = 50;
 
 /** Address slots in use: the primary address, each secondary address, each prefix. */
-export function slotsOf(found: Pick<NetworkInterface, "secondaryAddresses" | "prefixes">): number {
-  return 1 + found.secondaryAddresses.length + found.prefixes.length;
+export function slotsOf(found: Pick<NetworkInterface, "primaryAddress" | "secondaryAddresses" | "prefixes">): number {
+  return ipv4Of(found).length + found.prefixes.length;
+}
+
+/** IPv6 slots in use, which are counted apart from those of IPv4. */
+export function slots6Of(found: Pick<NetworkInterface, "ipv6Addresses" | "ipv6Prefixes">): number {
+  return found.ipv6Addresses.length + found.ipv6Prefixes.length;
 }
 
 /** Errors: PrivateIpAddressLimitExceeded when `slots` do not fit on the interface where it is attached. */
 export function checkSlots(world: World, instanceId: string | undefined, slots: number): void {
-  const instance = instanceId === undefined ? undefined : world.state.instances.get(instanceId);
-  const limit = instance ? typeOf(instance).ipv4PerInterface : DETACHED_LIMIT;
-  if (slots > limit) {
+  if (slots > slotLimit(world, instanceId)) {
     throw new SimulatedError("PrivateIpAddressLimitExceeded", "Number of private addresses will exceed limit.");
   }
+}
+
+/** As `checkSlots` for IPv6. The code that EC2 uses here is not public; it is taken from IPv4. */
+export function checkSlots6(world: World, instanceId: string | undefined, slots: number): void {
+  if (slots > slotLimit(world, instanceId)) {
+    throw new SimulatedError("PrivateIpAddressLimitExceeded", "Number of IPv6 addresses will exceed limit.");
+  }
+}
+
+/** EC2 gives the same figure for both families (DescribeInstanceTypes). */
+function slotLimit(world: World, instanceId: string | undefined): number {
+  const instance = instanceId === undefined ? undefined : world.state.instances.get(instanceId);
+  return instance ? typeOf(instance).ipv4PerInterface : DETACHED_LIMIT;
 }
 
 /** Prefixes need the Nitro system. */
@@ -30,7 +46,7 @@ export function checkPrefixSupport(world: World, instanceId: string | undefined)
   if (!instance) return;
   const type = typeOf(instance);
   if (type.hypervisor !== "nitro" && !type.bareMetal) {
-    throw new SimulatedError("Unsupported", `Instance type ${type.instanceType} does not support IPv4 prefixes`);
+    throw new SimulatedError("Unsupported", `Instance type ${type.instanceType} does not support prefixes`);
   }
 }
 

@@ -1,5 +1,5 @@
 /** Finding what a request names, and the answer when it is not there. Malformed ids are told apart from unknown ones. */
-import type { Instance, NetworkInterface, RouteTable, SecurityGroup, Subnet, Vpc } from "./records.ts";
+import type { Instance, NetworkInterface, Reservation, RouteTable, SecurityGroup, Subnet, Vpc } from "./records.ts";
 import { missingParameter, SimulatedError } from "./simulated-error.ts";
 import { findInterface, type World } from "./state.ts";
 
@@ -60,6 +60,18 @@ export function requireRouteTable(world: World, id: string): RouteTable {
   return found;
 }
 
+export function requireReservation(world: World, id: string): Reservation {
+  checkId("scr", id, "InvalidSubnetCidrReservationID.Malformed");
+  const found = world.state.reservations.get(id);
+  if (!found) {
+    throw new SimulatedError(
+      "InvalidSubnetCidrReservationID.NotFound",
+      `The subnet CIDR reservation ID '${id}' does not exist`,
+    );
+  }
+  return found;
+}
+
 /** The groups of an interface in `vpcId`: those named, else the VPC's default group. */
 export function securityGroupsFor(world: World, ids: readonly string[], vpcId: string): readonly string[] {
   const groups = [...new Set(ids)].map((id) => requireSecurityGroup(world, id));
@@ -83,9 +95,9 @@ export function securityGroupsFor(world: World, ids: readonly string[], vpcId: s
   return fallback ? [fallback.id] : [];
 }
 
-/** Interfaces that AWS manages for a service refuse every change by the account. */
+/** Interfaces that AWS manages or operates for a service refuse every change by the account. */
 export function refuseManaged(found: NetworkInterface): void {
-  if (found.requesterManaged) {
+  if (found.requesterManaged || found.operator !== undefined) {
     throw new SimulatedError("OperationNotPermitted", "You are not allowed to manage 'ela-attach' attachments.");
   }
 }

@@ -40,10 +40,6 @@ const NOT_SIMULATED: ReadonlySet<string> = new Set([
   "EnaQueueCounts",
   "EnaSrdSpecification",
   "IncludeManagedResources",
-  "Ipv6AddressCount",
-  "Ipv6Addresses",
-  "Ipv6Prefix",
-  "Ipv6PrefixCount",
   "Operator",
 ]);
 

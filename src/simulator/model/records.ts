@@ -6,6 +6,7 @@ export type Tags = Readonly<Record<string, string>>;
 export interface Vpc {
   readonly id: string;
   readonly cidrs: readonly string[];
+  readonly ipv6Cidrs: readonly string[];
   readonly tags: Tags;
   readonly isDefault: boolean;
 }
@@ -15,7 +16,21 @@ export interface Subnet {
   readonly vpcId: string;
   readonly cidr: string;
   readonly range: Range;
+  /** A canonical /64; undefined: the subnet has no IPv6. */
+  readonly ipv6Cidr: string | undefined;
   readonly zone: string;
+  readonly tags: Tags;
+}
+
+/** A subnet CIDR reservation. */
+export interface Reservation {
+  readonly id: string;
+  readonly subnetId: string;
+  /** Canonical, of either family. */
+  readonly cidr: string;
+  /** `prefix`: automatic prefixes come from such ranges only. `explicit`: nothing automatic comes from it. */
+  readonly kind: "prefix" | "explicit";
+  readonly description: string;
   readonly tags: Tags;
 }
 
@@ -96,16 +111,22 @@ export interface NetworkInterface {
   readonly zone: string;
   readonly description: string;
   readonly status: InterfaceStatus;
+  /** Empty for an interface without addresses: `efa-only`. */
   readonly primaryAddress: string;
   /** Secondary addresses in the order of their assignment. */
   readonly secondaryAddresses: readonly string[];
   /** Delegated /28 prefixes as canonical CIDRs. */
   readonly prefixes: readonly string[];
+  readonly ipv6Addresses: readonly string[];
+  /** Delegated /80 prefixes as canonical CIDRs. */
+  readonly ipv6Prefixes: readonly string[];
   readonly securityGroups: readonly string[];
   readonly sourceDestCheck: boolean;
   readonly interfaceType: string;
   readonly requesterId: string;
   readonly requesterManaged: boolean;
+  /** The service that operates it; undefined: none. */
+  readonly operator: string | undefined;
   readonly attachment: Attachment | undefined;
   readonly tags: Tags;
   /** Before this moment every call that names the interface is told that it does not exist. */
@@ -117,4 +138,9 @@ export interface Holder {
   readonly role: "primary" | "secondary" | "prefix" | "other";
   /** Empty for `other`. */
   readonly interfaceId: string;
+}
+
+/** Its IPv4 addresses, the primary one first; prefixes are none of them. */
+export function ipv4Of(one: Pick<NetworkInterface, "primaryAddress" | "secondaryAddresses">): readonly string[] {
+  return one.primaryAddress === "" ? one.secondaryAddresses : [one.primaryAddress, ...one.secondaryAddresses];
 }

@@ -2,7 +2,19 @@
 import type { Random } from "../../adapters/index.ts";
 import type { Caller } from "./credentials.ts";
 import { append, describedAt, type History, inMetadataAt, isForgotten, truth } from "./history.ts";
-import type { Holder, Instance, NetworkInterface, RouteTable, SecurityGroup, Subnet, Tags, Vpc } from "./records.ts";
+import type { Use6 } from "./ipv6-addresses.ts";
+import type { MetadataView } from "./metadata/view.ts";
+import type {
+  Holder,
+  Instance,
+  NetworkInterface,
+  Reservation,
+  RouteTable,
+  SecurityGroup,
+  Subnet,
+  Tags,
+  Vpc,
+} from "./records.ts";
 import type { Settings, Span } from "./settings.ts";
 
 export interface CloudState {
@@ -16,11 +28,20 @@ export interface CloudState {
   readonly interfaces: Map<string, History>;
   /** Who holds which address, by subnet id. Addresses that EC2 reserves are not in it. */
   readonly holders: Map<string, Map<number, Holder>>;
+  /** What IPv6 addresses and prefixes are held, by subnet id. */
+  readonly ipv6: Map<string, Use6>;
+  readonly reservations: Map<string, Reservation>;
+  /** Addresses that `fragment` took, by subnet id. */
+  readonly fragments: Map<string, readonly string[]>;
+  /** Interfaces that are or were attached to an instance, by its id: no call need look at all interfaces. */
+  readonly interfacesByInstance: Map<string, Set<string>>;
+  /** What is wrong with the metadata of an instance, by its id. */
+  readonly metadataViews: Map<string, MetadataView>;
   /** Interface ids by attachment id. */
   readonly attachments: Map<string, string>;
   /** Answers of CreateNetworkInterface by ClientToken, oldest first. */
   readonly clientTokens: Map<string, ClientToken>;
-  /** Callers by the access key ids that were given out. */
+  /** Callers by the access key ids that were given out; one map for all accounts. */
   readonly callers: Map<string, Caller>;
   /** Changes that time brings, earliest first. */
   readonly transitions: Transition[];
@@ -48,7 +69,7 @@ export interface World {
   readonly random: Random;
 }
 
-export function emptyState(region: string, account: string): CloudState {
+export function emptyState(region: string, account: string, callers = new Map<string, Caller>()): CloudState {
   return {
     region,
     account,
@@ -59,9 +80,14 @@ export function emptyState(region: string, account: string): CloudState {
     instances: new Map(),
     interfaces: new Map(),
     holders: new Map(),
+    ipv6: new Map(),
+    reservations: new Map(),
+    fragments: new Map(),
+    interfacesByInstance: new Map(),
+    metadataViews: new Map(),
     attachments: new Map(),
     clientTokens: new Map(),
-    callers: new Map(),
+    callers,
     transitions: [],
   };
 }
@@ -77,7 +103,9 @@ export function allInterfaces(state: CloudState): NetworkInterface[] {
 }
 
 export function interfacesOf(state: CloudState, instanceId: string): NetworkInterface[] {
-  return allInterfaces(state).filter((one) => one.attachment?.instanceId === instanceId);
+  return historiesOf(state, instanceId)
+    .flatMap((history) => truth(history) ?? [])
+    .filter((one) => one.attachment?.instanceId === instanceId);
 }
 
 /** Every interface as one replica's Describe shows it now. */
@@ -87,9 +115,24 @@ export function describedInterfaces(world: World, replica: number): NetworkInter
 
 /** What instance metadata shows of the instance now. */
 export function metadataInterfaces(world: World, instanceId: string): NetworkInterface[] {
-  return [...world.state.interfaces.values()]
+  return historiesOf(world.state, instanceId)
     .flatMap((history) => inMetadataAt(history, world.nowMs) ?? [])
     .filter((one) => one.attachment?.instanceId === instanceId);
+}
+
+/** Of the interfaces that are or were attached to the instance. */
+function historiesOf(state: CloudState, instanceId: string): History[] {
+  return [...(state.interfacesByInstance.get(instanceId) ?? [])]
+    .map((id) => state.interfaces.get(id))
+    .filter((history) => history !== undefined);
+}
+
+function index(state: CloudState, record: NetworkInterface | undefined): void {
+  if (!record?.attachment) return;
+  const { instanceId } = record.attachment;
+  const ids = state.interfacesByInstance.get(instanceId);
+  if (ids) ids.add(record.id);
+  else state.interfacesByInstance.set(instanceId, new Set([record.id]));
 }
 
 /** Puts a new or changed record in force; the views follow after their lags. */
@@ -103,7 +146,16 @@ export function seedInterface(world: World, record: NetworkInterface): NetworkIn
   const describeFromMs = Array.from({ length: world.settings.describeReplicas }, () => 0);
   world.state.interfaces.set(record.id, [{ record, describeFromMs, metadataFromMs: 0 }]);
   if (record.attachment) world.state.attachments.set(record.attachment.id, record.id);
+  index(world.state, record);
   return record;
+}
+
+/** Takes back what `seedInterface` put in force at this moment: nobody has seen it. */
+export function unseedInterface({ state }: World, { id, attachment }: NetworkInterface): void {
+  state.interfaces.delete(id);
+  if (!attachment) return;
+  state.attachments.delete(attachment.id);
+  state.interfacesByInstance.get(attachment.instanceId)?.delete(id);
 }
 
 export function dropInterface(world: World, id: string): void {
@@ -114,7 +166,9 @@ export function dropInterface(world: World, id: string): void {
 /** Forgets deleted interfaces that no view shows any more. */
 function forgetDeleted(state: CloudState, nowMs: number): void {
   for (const [id, history] of state.interfaces) {
-    if (isForgotten(history, nowMs)) state.interfaces.delete(id);
+    if (!isForgotten(history, nowMs)) continue;
+    state.interfaces.delete(id);
+    for (const ids of state.interfacesByInstance.values()) ids.delete(id);
   }
 }
 
@@ -148,6 +202,7 @@ function publish(world: World, id: string, record: NetworkInterface | undefined)
   );
   const wasAttached = truth(history)?.attachment !== undefined;
   const metadataFromMs = metadataMoment(world, record, wasAttached);
+  index(state, record);
   state.interfaces.set(id, append(history ?? [], { record, describeFromMs, metadataFromMs }, nowMs));
 }
 

@@ -1,6 +1,7 @@
 /** The state as it is, not as any lagging view shows it: what tests and people look at. */
 import { freeCount, holdersOf } from "./addresses.ts";
-import type { Instance, NetworkInterface, RouteTable, SecurityGroup, Tags, Vpc } from "./records.ts";
+import type { Instance, NetworkInterface, Reservation, RouteTable, SecurityGroup, Tags, Vpc } from "./records.ts";
+import { reservationsOf } from "./reservations.ts";
 import type { Settings } from "./settings.ts";
 import { allInterfaces, type World } from "./state.ts";
 
@@ -28,9 +29,11 @@ export interface TruthOfSubnet {
   readonly cidr: string;
   readonly zone: string;
   readonly tags: Tags;
+  readonly ipv6Cidr: string | undefined;
   readonly freeAddresses: number;
   readonly usedByInterfaces: number;
   readonly usedByOthers: number;
+  readonly reservations: readonly Reservation[];
 }
 
 export function truthOf(world: World): Truth {
@@ -49,11 +52,13 @@ export function truthOf(world: World): Truth {
         id: subnet.id,
         vpcId: subnet.vpcId,
         cidr: subnet.cidr,
+        ipv6Cidr: subnet.ipv6Cidr,
         zone: subnet.zone,
         tags: subnet.tags,
         freeAddresses: freeCount(state, subnet),
         usedByInterfaces: holders.length - usedByOthers,
         usedByOthers,
+        reservations: reservationsOf(world, subnet.id),
       };
     }),
     securityGroups: [...state.securityGroups.values()],

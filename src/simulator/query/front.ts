@@ -5,6 +5,7 @@
 import { type Clock, type Random, sleep } from "../../adapters/index.ts";
 import type { Answer } from "../model/answer.ts";
 import type { CallContext, SimulatedCloud } from "../model/cloud.ts";
+import { messageOf } from "../model/ec2-errors.ts";
 import type { FaultEffect } from "../model/faults.ts";
 import { missingParameter, SimulatedError } from "../model/simulated-error.ts";
 import { type QueryRequest, readForm } from "./form.ts";
@@ -22,6 +23,7 @@ export interface Front {
   answer(request: FrontRequest, signal?: AbortSignal): Promise<Answer>;
 }
 
+const NO_TEXT = "Injected by a fault rule.";
 const STS_ACTIONS = new Set(["GetCallerIdentity", "AssumeRole"]);
 
 export function createFront(cloud: SimulatedCloud, clock: Clock, random: Random): Front {
@@ -35,8 +37,15 @@ export function createFront(cloud: SimulatedCloud, clock: Clock, random: Random)
         return refusal("ec2", requestId, asSimulated(thrown));
       }
       const service: Service = request.version === STS_VERSION || STS_ACTIONS.has(request.action) ? "sts" : "ec2";
-      const fault = cloud.drawFault(request.action);
-      const context = { ...contextOf(headers), requestId, service, ...(fault && { fault: fault.kind }) };
+      const caller = contextOf(headers);
+      const fault = cloud.drawFault(request.action, caller.accessKeyId);
+      const context = {
+        ...caller,
+        requestId,
+        service,
+        ...(fault && { fault: fault.kind }),
+        ...(fault?.kind === "settings" && { settings: fault.settings }),
+      };
       const latencyMs = cloud.drawLatencyMs(request.action);
       await sleep(clock, latencyMs / 2 + (fault?.kind === "latency" ? fault.delayMs : 0), signal);
       const early = fault && withoutEffect(cloud, request, context, service, fault);
@@ -59,7 +68,7 @@ function withoutEffect(
   const note = (code: string, status: number) => cloud.noteWithoutEffect(action, parameters, context, code, status);
   switch (fault.kind) {
     case "error": {
-      const error = new SimulatedError(fault.code, fault.message ?? "Injected by a fault rule.", fault.httpStatus);
+      const error = new SimulatedError(fault.code, fault.message ?? messageOf(fault.code) ?? NO_TEXT, fault.httpStatus);
       note(error.code, error.httpStatus);
       return refusal(service, context.requestId, error);
     }

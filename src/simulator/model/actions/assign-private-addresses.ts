@@ -25,11 +25,15 @@ export const assignPrivateIpAddresses: Action = defineAction({
   name: "AssignPrivateIpAddresses",
   service: "ec2",
   kind: "mutating",
+  hasDryRun: false,
   shape: ASSIGN_SHAPE,
   check: checkAssign,
   run(world, request) {
     const found = requireInterface(world, required(request.NetworkInterfaceId, "networkInterfaceId"));
     refuseManaged(found);
+    if (found.interfaceType === "efa-only") {
+      throw new SimulatedError("UnsupportedOperation", "EFA-only network interfaces do not support IP addresses.");
+    }
     const subnet = requireSubnet(world, found.subnetId);
     const isPrefixes = request.Ipv4Prefix.length > 0 || request.Ipv4PrefixCount !== undefined;
     const added = isPrefixes
@@ -142,6 +146,7 @@ export const unassignPrivateIpAddresses: Action = defineAction({
   name: "UnassignPrivateIpAddresses",
   service: "ec2",
   kind: "mutating",
+  hasDryRun: false,
   shape: { NetworkInterfaceId: "string", PrivateIpAddress: ["string"], Ipv4Prefix: ["string"] } as const,
   check(request) {
     required(request.NetworkInterfaceId, "networkInterfaceId");
@@ -153,7 +158,7 @@ export const unassignPrivateIpAddresses: Action = defineAction({
     refuseManaged(found);
     const addresses = new Set(request.PrivateIpAddress);
     const prefixes = new Set(request.Ipv4Prefix);
-    if (addresses.has(found.primaryAddress)) {
+    if (found.primaryAddress !== "" && addresses.has(found.primaryAddress)) {
       throw invalidValue(
         `The primary private IP address ${found.primaryAddress} of interface ${found.id} cannot be unassigned`,
       );

@@ -1,5 +1,5 @@
 import { DONE, defineAction } from "../action.ts";
-import { checkAttachment, checkPrefixSupport, checkSlots, slotsOf } from "../limits.ts";
+import { checkAttachment, checkPrefixSupport, checkSlots, checkSlots6, slots6Of, slotsOf } from "../limits.ts";
 import { checkId, refuseManaged, required, requireInstance, requireInterface } from "../lookups.ts";
 import type { Instance, NetworkInterface } from "../records.ts";
 import { invalidValue, SimulatedError } from "../simulated-error.ts";
@@ -37,7 +37,8 @@ export const attachNetworkInterface = defineAction({
     checkPlaces(found, instance);
     checkAttachment(world, instance, networkCard, deviceIndex);
     checkSlots(world, instance.id, slotsOf(found));
-    if (found.prefixes.length > 0) checkPrefixSupport(world, instance.id);
+    checkSlots6(world, instance.id, slots6Of(found));
+    if (found.prefixes.length + found.ipv6Prefixes.length > 0) checkPrefixSupport(world, instance.id);
     const attachment = {
       id: drawId(world, "eni-attach"),
       instanceId: instance.id,

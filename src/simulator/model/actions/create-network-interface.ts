@@ -11,7 +11,8 @@ import {
 import { holdAll } from "../holding.ts";
 import { interfaceResult } from "../interface-result.ts";
 import { formatAddress, formatRange, type Range } from "../ipv4.ts";
-import { checkSlots } from "../limits.ts";
+import { choose6, type Wanted6 } from "../ipv6-addresses.ts";
+import { checkSlots, checkSlots6, slots6Of, slotsOf } from "../limits.ts";
 import { required, requireSubnet, securityGroupsFor } from "../lookups.ts";
 import { drawMac } from "../mac.ts";
 import type { Fields } from "../parameters.ts";
@@ -30,6 +31,9 @@ const SHAPE = {
   Ipv4PrefixCount: "integer",
   Ipv4Prefix: [{ Ipv4Prefix: "string" }],
   Ipv6AddressCount: "integer",
+  Ipv6Addresses: [{ Ipv6Address: "string" }],
+  Ipv6PrefixCount: "integer",
+  Ipv6Prefix: [{ Ipv6Prefix: "string" }],
   InterfaceType: "string",
   TagSpecification: TAG_SPECIFICATION_SHAPE,
   ClientToken: "string",
@@ -37,6 +41,7 @@ const SHAPE = {
 
 type Request = Fields<typeof SHAPE>;
 
+const COUNTS = ["SecondaryPrivateIpAddressCount", "Ipv4PrefixCount", "Ipv6AddressCount", "Ipv6PrefixCount"] as const;
 const INTERFACE_TYPES = ["interface", "efa", "efa-only", "branch", "trunk"];
 const MAX_CLIENT_TOKENS = 50_000;
 
@@ -71,10 +76,7 @@ function check(request: Request): void {
   if (request.InterfaceType !== undefined && !INTERFACE_TYPES.includes(request.InterfaceType)) {
     throw invalidValue(`Value (${request.InterfaceType}) for parameter interfaceType is invalid.`);
   }
-  if ((request.Ipv6AddressCount ?? 0) > 0) {
-    throw invalidValue("The specified subnet does not have an IPv6 CIDR block associated with it.");
-  }
-  for (const name of ["SecondaryPrivateIpAddressCount", "Ipv4PrefixCount"] as const) {
+  for (const name of COUNTS) {
     if ((request[name] ?? 0) < 0) throw invalidValue(`Value (${request[name]}) for parameter ${name} is invalid.`);
   }
   const ways = [
@@ -86,6 +88,17 @@ function check(request: Request): void {
   if (ways.filter(Boolean).length > 1) {
     throw invalidCombination(
       "Only one of secondaryPrivateIpAddressCount, secondary privateIpAddresses, ipv4PrefixCount and ipv4Prefixes may be specified.",
+    );
+  }
+  const ways6 = [
+    request.Ipv6AddressCount !== undefined,
+    request.Ipv6Addresses.length > 0,
+    request.Ipv6PrefixCount !== undefined,
+    request.Ipv6Prefix.length > 0,
+  ];
+  if (ways6.filter(Boolean).length > 1) {
+    throw invalidCombination(
+      "Only one of ipv6AddressCount, ipv6Addresses, ipv6PrefixCount and ipv6Prefixes may be specified.",
     );
   }
   const primaries = request.PrivateIpAddresses.filter((one) => one.Primary === true);
@@ -104,7 +117,8 @@ function create(world: World, request: Request): NetworkInterface {
       `The maximum number of network interfaces ${world.settings.interfaceQuota} is reached.`,
     );
   }
-  const { primary, secondaries, prefixes } = choose(world, subnet, request);
+  const chosen = request.InterfaceType === "efa-only" ? NO_ADDRESSES : choose(world, subnet, request);
+  const chosen6 = choose6(world, subnet, wanted6(request), inUse);
   const id = drawId(world, "eni");
   const created: NetworkInterface = {
     id,
@@ -114,36 +128,57 @@ function create(world: World, request: Request): NetworkInterface {
     zone: subnet.zone,
     description: request.Description ?? "",
     status: "available",
-    primaryAddress: formatAddress(primary),
-    secondaryAddresses: secondaries.map(formatAddress),
-    prefixes: prefixes.map(formatRange),
+    primaryAddress: chosen.primary === undefined ? "" : formatAddress(chosen.primary),
+    secondaryAddresses: chosen.secondaries.map(formatAddress),
+    prefixes: chosen.prefixes.map(formatRange),
+    ipv6Addresses: chosen6.addresses,
+    ipv6Prefixes: chosen6.prefixes,
     securityGroups: groups,
     sourceDestCheck: true,
     interfaceType: request.InterfaceType ?? "interface",
     requesterId: "AROAENIDSIMULATOR0000",
     requesterManaged: false,
+    operator: undefined,
     attachment: undefined,
     tags,
     visibleFromMs: world.nowMs + world.settings.notFoundAfterCreateMs / world.settings.speed,
   };
-  checkSlots(world, undefined, 1 + secondaries.length + prefixes.length);
+  checkSlots(world, undefined, slotsOf(created));
+  checkSlots6(world, undefined, slots6Of(created));
   holdAll(world.state, created);
   return putInterface(world, created);
 }
 
+interface ChosenAddresses {
+  /** Undefined: the interface has no addresses at all. */
+  readonly primary: number | undefined;
+  readonly secondaries: readonly number[];
+  readonly prefixes: readonly Range[];
+}
+
+/** An `efa-only` interface carries no IP. */
+const NO_ADDRESSES: ChosenAddresses = { primary: undefined, secondaries: [], prefixes: [] };
+
+function wanted6(request: Request): Wanted6 {
+  return {
+    addresses: request.Ipv6Addresses.map((one) => required(one.Ipv6Address, "ipv6Address")),
+    prefixes: request.Ipv6Prefix.map((one) => required(one.Ipv6Prefix, "ipv6Prefix")),
+    addressCount: request.Ipv6AddressCount ?? 0,
+    prefixCount: request.Ipv6PrefixCount ?? 0,
+  };
+}
+
+function inUse(): SimulatedError {
+  return new SimulatedError("InvalidIPAddress.InUse", "The specified address is already in use.");
+}
+
 /** The addresses of the new interface: all of them free and different, none taken yet. */
-function choose(
-  world: World,
-  subnet: Subnet,
-  request: Request,
-): { primary: number; secondaries: number[]; prefixes: Range[] } {
+function choose(world: World, subnet: Subnet, request: Request): ChosenAddresses {
   const holders = holdersOf(world.state, subnet.id);
   const explicit = new Set<number>();
   const claim = (text: string): number => {
     const address = usableAddress(subnet, text);
-    if (holders.has(address) || explicit.has(address)) {
-      throw new SimulatedError("InvalidIPAddress.InUse", "The specified address is already in use.");
-    }
+    if (holders.has(address) || explicit.has(address)) throw inUse();
     explicit.add(address);
     return address;
   };

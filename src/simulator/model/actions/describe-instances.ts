@@ -4,7 +4,7 @@ import { groupSet, instanceInterfaceResult, privateDnsName } from "../interface-
 import { typeOf } from "../limits.ts";
 import { requireInstance } from "../lookups.ts";
 import { PAGE_SHAPE, paginate } from "../pagination.ts";
-import type { Instance, InstanceState, NetworkInterface } from "../records.ts";
+import { type Instance, type InstanceState, ipv4Of, type NetworkInterface } from "../records.ts";
 import { type CloudState, describedInterfaces } from "../state.ts";
 import { zoneId } from "../zones.ts";
 
@@ -69,10 +69,11 @@ function instanceFilters(state: CloudState): FilterFields<Shown> {
     "instance-state-name": ({ instance }) => [instance.state],
     "instance-type": ({ instance }) => [instance.type],
     "instance.group-id": primary((one) => one.securityGroups),
-    "network-interface.addresses.private-ip-address": every((one) => [one.primaryAddress, ...one.secondaryAddresses]),
+    "network-interface.addresses.private-ip-address": every(ipv4Of),
     "network-interface.attachment.attachment-id": every((one) => (one.attachment ? [one.attachment.id] : [])),
     "network-interface.attachment.status": every((one) => (one.attachment ? [one.attachment.status] : [])),
     "network-interface.group-id": every((one) => one.securityGroups),
+    "network-interface.ipv6-addresses.ipv6-address": every((one) => one.ipv6Addresses),
     "network-interface.mac-address": every((one) => [one.mac]),
     "network-interface.network-interface-id": every((one) => [one.id]),
     "network-interface.subnet-id": every((one) => [one.subnetId]),
@@ -102,6 +103,7 @@ function instanceResult(state: CloudState, { instance, interfaces }: Shown): Res
     subnetId: isGone ? undefined : instance.subnetId,
     vpcId: isGone ? undefined : instance.vpcId,
     privateIpAddress: primary?.primaryAddress,
+    ipv6Address: primary?.ipv6Addresses[0],
     sourceDestCheck: primary?.sourceDestCheck,
     groupSet: groupSet(state, primary?.securityGroups ?? []),
     architecture: "x86_64",

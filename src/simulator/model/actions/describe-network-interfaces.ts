@@ -3,7 +3,7 @@ import { applyFilters, FILTER_SHAPE, type FilterFields } from "../filters.ts";
 import { interfaceResult, privateDnsName } from "../interface-result.ts";
 import { checkId, interfaceNotFound } from "../lookups.ts";
 import { PAGE_SHAPE, paginate } from "../pagination.ts";
-import type { NetworkInterface } from "../records.ts";
+import { ipv4Of, type NetworkInterface } from "../records.ts";
 import { type CloudState, describedInterfaces } from "../state.ts";
 import { zoneId } from "../zones.ts";
 
@@ -17,12 +17,12 @@ export const describeNetworkInterfaces = defineAction({
   run(world, request, { replica }) {
     const shown = describedInterfaces(world, replica);
     const ids = new Set(request.NetworkInterfaceId);
-    const byId = new Map(shown.map((one) => [one.id, one]));
+    const named = ids.size === 0 ? shown : shown.filter((one) => ids.has(one.id));
+    const found = new Set(ids.size === 0 ? [] : named.map((one) => one.id));
     for (const id of ids) {
       checkId("eni", id, "InvalidNetworkInterfaceId.Malformed");
-      if (!byId.has(id)) throw interfaceNotFound(id);
+      if (!found.has(id)) throw interfaceNotFound(id);
     }
-    const named = ids.size === 0 ? shown : shown.filter((one) => ids.has(one.id));
     const selected = applyFilters(named, request.Filter, interfaceFilters(world.state));
     const page = paginate(selected, (one) => one.id, request, {
       scope: JSON.stringify(["DescribeNetworkInterfaces", [...ids], request.Filter]),
@@ -36,15 +36,14 @@ export const describeNetworkInterfaces = defineAction({
   },
 });
 
-/** The filters of DescribeNetworkInterfaces; what the model does not have (Elastic IPs, IPv6, operators) matches nothing. */
+/** The filters of DescribeNetworkInterfaces; what the model does not have (Elastic IPs) matches nothing. */
 export function interfaceFilters(state: CloudState): FilterFields<NetworkInterface> {
   const none = () => [];
-  const addresses = (one: NetworkInterface) => [one.primaryAddress, ...one.secondaryAddresses];
   const attached = (pick: (attachment: NonNullable<NetworkInterface["attachment"]>) => string) => {
     return (one: NetworkInterface) => (one.attachment ? [pick(one.attachment)] : []);
   };
   return {
-    "addresses.private-ip-address": addresses,
+    "addresses.private-ip-address": ipv4Of,
     "addresses.primary": (one) => (one.secondaryAddresses.length > 0 ? ["true", "false"] : ["true"]),
     "addresses.association.public-ip": none,
     "addresses.association.owner-id": none,
@@ -66,14 +65,17 @@ export function interfaceFilters(state: CloudState): FilterFields<NetworkInterfa
     "group-id": (one) => one.securityGroups,
     "group-name": (one) => one.securityGroups.flatMap((id) => state.securityGroups.get(id)?.name ?? []),
     "interface-type": (one) => [one.interfaceType],
-    "ipv6-addresses.ipv6-address": none,
+    "ipv6-addresses.ipv6-address": (one) => one.ipv6Addresses,
     "mac-address": (one) => [one.mac],
     "network-interface-id": (one) => [one.id],
-    "operator.managed": () => ["false"],
-    "operator.principal": none,
+    "operator.managed": (one) => [String(one.operator !== undefined)],
+    "operator.principal": (one) => (one.operator === undefined ? [] : [one.operator]),
     "owner-id": () => [state.account],
-    "private-dns-name": (one) => [privateDnsName(state.region, one.primaryAddress)],
-    "private-ip-address": (one) => [one.primaryAddress],
+    "private-dns-name": (one) =>
+      ipv4Of(one)
+        .slice(0, 1)
+        .map((address) => privateDnsName(state.region, address)),
+    "private-ip-address": (one) => ipv4Of(one).slice(0, 1),
     "requester-id": (one) => [one.requesterId],
     "requester-managed": (one) => [String(one.requesterManaged)],
     "source-dest-check": (one) => [String(one.sourceDestCheck)],

@@ -38,9 +38,9 @@ function subnetFilters(state: CloudState): FilterFields<Subnet> {
     cidr,
     cidrBlock: cidr,
     "default-for-az": no,
-    "ipv6-cidr-block-association.ipv6-cidr-block": () => [],
-    "ipv6-cidr-block-association.association-id": () => [],
-    "ipv6-cidr-block-association.state": () => [],
+    "ipv6-cidr-block-association.ipv6-cidr-block": (one) => ipv6Associations(one).map((each) => each.ipv6CidrBlock),
+    "ipv6-cidr-block-association.association-id": (one) => ipv6Associations(one).map((each) => each.associationId),
+    "ipv6-cidr-block-association.state": (one) => ipv6Associations(one).map((each) => each.ipv6CidrBlockState.state),
     "ipv6-native": no,
     "map-public-ip-on-launch": no,
     "owner-id": () => [state.account],
@@ -67,9 +67,15 @@ function subnetResult(state: CloudState, one: Subnet): Result {
     ipv6Native: false,
     defaultForAz: false,
     enableDns64: false,
-    ipv6CidrBlockAssociationSet: [],
+    ipv6CidrBlockAssociationSet: ipv6Associations(one),
     tagSet: tagSet(one.tags),
   };
+}
+
+function ipv6Associations(one: Subnet) {
+  if (one.ipv6Cidr === undefined) return [];
+  const associationId = `subnet-cidr-assoc-${one.id.slice("subnet-".length)}`;
+  return [{ associationId, ipv6CidrBlock: one.ipv6Cidr, ipv6CidrBlockState: { state: "associated" } }];
 }
 
 function subnetArn(state: CloudState, one: Subnet): string {
@@ -146,6 +152,7 @@ function vpcFilters(state: CloudState): FilterFields<Vpc> {
     "cidr-block-association.cidr-block": (one) => one.cidrs,
     "cidr-block-association.association-id": (one) => one.cidrs.map((_, index) => associationId(one, index)),
     "cidr-block-association.state": () => ["associated"],
+    "ipv6-cidr-block-association.ipv6-cidr-block": (one) => one.ipv6Cidrs,
     "is-default": isDefault,
     isDefault,
     "owner-id": () => [state.account],
@@ -168,7 +175,13 @@ function vpcResult(state: CloudState, one: Vpc): Result {
       cidrBlock,
       cidrBlockState: { state: "associated" },
     })),
-    ipv6CidrBlockAssociationSet: [],
+    ipv6CidrBlockAssociationSet: one.ipv6Cidrs.map((ipv6CidrBlock, index) => ({
+      associationId: associationId(one, one.cidrs.length + index),
+      ipv6CidrBlock,
+      ipv6CidrBlockState: { state: "associated" },
+      networkBorderGroup: state.region,
+      ipv6Pool: "Amazon",
+    })),
     tagSet: tagSet(one.tags),
   };
 }

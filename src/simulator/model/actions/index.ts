@@ -1,7 +1,13 @@
 /** Every action that the simulated cloud knows, by name. Another name is InvalidAction, as EC2 answers it. */
 import type { Action } from "../action.ts";
+import { assignIpv6Addresses, unassignIpv6Addresses } from "./assign-ipv6-addresses.ts";
 import { assignPrivateIpAddresses, unassignPrivateIpAddresses } from "./assign-private-addresses.ts";
 import { attachNetworkInterface, detachNetworkInterface } from "./attachments.ts";
+import {
+  createSubnetCidrReservation,
+  deleteSubnetCidrReservation,
+  getSubnetCidrReservations,
+} from "./cidr-reservations.ts";
 import { createNetworkInterface } from "./create-network-interface.ts";
 import { describeInstanceTypes } from "./describe-instance-types.ts";
 import { describeInstances } from "./describe-instances.ts";
@@ -18,12 +24,15 @@ import { createTags, deleteTags, describeTags } from "./tags.ts";
 
 export const ACTIONS: ReadonlyMap<string, Action> = new Map(
   [
+    assignIpv6Addresses,
     assignPrivateIpAddresses,
     assumeRole,
     attachNetworkInterface,
     createNetworkInterface,
+    createSubnetCidrReservation,
     createTags,
     deleteNetworkInterface,
+    deleteSubnetCidrReservation,
     deleteTags,
     describeInstanceTypes,
     describeInstances,
@@ -36,7 +45,9 @@ export const ACTIONS: ReadonlyMap<string, Action> = new Map(
     describeVpcs,
     detachNetworkInterface,
     getCallerIdentity,
+    getSubnetCidrReservations,
     modifyNetworkInterfaceAttribute,
+    unassignIpv6Addresses,
     unassignPrivateIpAddresses,
   ].map((action) => [action.name, action]),
 );

@@ -3,6 +3,7 @@ import { applyFilters, FILTER_SHAPE, type FilterFields } from "../filters.ts";
 import {
   requireInstance,
   requireInterface,
+  requireReservation,
   requireRouteTable,
   requireSecurityGroup,
   requireSubnet,
@@ -100,6 +101,7 @@ function taggedResources(world: World, replica: number): { id: string; type: str
     ...typed("vpc", state.vpcs.values()),
     ...typed("route-table", state.routeTables.values()),
     ...typed("instance", state.instances.values()),
+    ...typed("subnet-cidr-reservation", state.reservations.values()),
   ];
 }
 
@@ -138,6 +140,8 @@ function requireResource(world: World, id: string): Resource {
       return inMap(state.vpcs, requireVpc(world, id));
     case "i":
       return inMap(state.instances, requireInstance(world, id));
+    case "scr":
+      return inMap(state.reservations, requireReservation(world, id));
     case "rtb":
       return inMap(state.routeTables, requireRouteTable(world, id));
     default:

@@ -131,6 +131,17 @@ function plain(body: string): Answer {
   return { kind: "reply", status: 200, headers: PLAIN, body };
 }
 
+const TITLES: Readonly<Record<number, string>> = {
+  404: "Not Found",
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+};
+
+/** The XHTML page of a status. */
+export function errorPage(status: number): Answer {
+  return page(status, TITLES[status] ?? "Error");
+}
+
 function page(status: number, title: string): Answer {
   const body = [
     '<?xml version="1.0" encoding="iso-8859-1"?>',

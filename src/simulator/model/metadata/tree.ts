@@ -3,15 +3,16 @@ import { timestamp } from "../action.ts";
 import { type IssuedCredentials, issueCredentials } from "../credentials.ts";
 import { privateDnsName } from "../interface-result.ts";
 import { typeOf } from "../limits.ts";
-import type { Instance, NetworkInterface } from "../records.ts";
-import { findInterface, metadataInterfaces, type World } from "../state.ts";
+import { type Instance, ipv4Of, type NetworkInterface } from "../records.ts";
+import { findInterface, type World } from "../state.ts";
 import { zoneId } from "../zones.ts";
+import { shownInterfaces } from "./view.ts";
 
 /** A value, a value that is made when it is read, or names with what is under them. */
 export type Node = string | (() => string) | { readonly [name: string]: Node };
 
 export function metadataTree(world: World, instance: Instance, credentials: () => IssuedCredentials): Node {
-  const interfaces = metadataInterfaces(world, instance.id);
+  const { interfaces, bare } = shownInterfaces(world, instance.id);
   const primary = interfaces.find((one) => one.id === instance.primaryInterfaceId);
   const { state } = world;
   return {
@@ -22,6 +23,7 @@ export function metadataTree(world: World, instance: Instance, credentials: () =
       "local-hostname": privateDnsName(state.region, primary.primaryAddress),
       "local-ipv4": primary.primaryAddress,
       mac: primary.mac,
+      ...(primary.ipv6Addresses[0] !== undefined && { ipv6: primary.ipv6Addresses[0] }),
       "security-groups": groupNames(world, primary),
     }),
     iam: {
@@ -32,7 +34,11 @@ export function metadataTree(world: World, instance: Instance, credentials: () =
     "instance-life-cycle": "on-demand",
     "instance-type": instance.type,
     network: {
-      interfaces: { macs: Object.fromEntries(interfaces.map((one) => [one.mac, macNode(world, instance, one)])) },
+      interfaces: {
+        macs: Object.fromEntries(
+          interfaces.map((one) => [one.mac, bare.has(one.id) ? bareNode(one) : macNode(world, instance, one)]),
+        ),
+      },
     },
     placement: {
       "availability-zone": instance.zone,
@@ -89,15 +95,17 @@ export function roleCredentials(
 function macNode(world: World, instance: Instance, one: NetworkInterface): Node {
   const { state } = world;
   const attachment = one.attachment;
-  if (!attachment || attachment.metadataCompleteAtMs > world.nowMs) return { "device-number": "0", mac: one.mac };
+  if (!attachment || attachment.metadataCompleteAtMs > world.nowMs) return bareNode(one);
   const vpc = state.vpcs.get(one.vpcId);
   const subnet = state.subnets.get(one.subnetId);
   return {
     "device-number": String(attachment.deviceIndex),
     "interface-id": one.id,
-    ...(one.prefixes.length > 0 && { "ipv4-prefix": one.prefixes.join("\n") }),
-    "local-hostname": privateDnsName(state.region, one.primaryAddress),
-    "local-ipv4s": [one.primaryAddress, ...one.secondaryAddresses].join("\n"),
+    ...lines("ipv4-prefix", one.prefixes),
+    ...lines("ipv6-prefix", one.ipv6Prefixes),
+    ...lines("ipv6s", one.ipv6Addresses),
+    ...(one.primaryAddress !== "" && { "local-hostname": privateDnsName(state.region, one.primaryAddress) }),
+    ...lines("local-ipv4s", ipv4Of(one)),
     mac: one.mac,
     ...(typeOf(instance).interfacesByCard.length > 1 && { "network-card": String(attachment.networkCard) }),
     "owner-id": state.account,
@@ -108,7 +116,19 @@ function macNode(world: World, instance: Instance, one: NetworkInterface): Node 
     "vpc-id": one.vpcId,
     "vpc-ipv4-cidr-block": vpc?.cidrs[0] ?? "",
     "vpc-ipv4-cidr-blocks": vpc?.cidrs.join("\n") ?? "",
+    ...lines("subnet-ipv6-cidr-blocks", [subnet?.ipv6Cidr]),
+    ...lines("vpc-ipv6-cidr-blocks", vpc?.ipv6Cidrs ?? []),
   };
+}
+
+function bareNode(one: NetworkInterface): Node {
+  return { "device-number": "0", mac: one.mac };
+}
+
+/** A key per line list; a list without lines is not there. */
+function lines(key: string, texts: readonly (string | undefined)[]): { readonly [name: string]: Node } {
+  const present = texts.filter((text) => text !== undefined);
+  return present.length === 0 ? {} : { [key]: present.join("\n") };
 }
 
 function groupNames(world: World, one: NetworkInterface): string {
