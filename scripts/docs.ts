@@ -5,6 +5,8 @@ import { fileURLToPath } from "node:url";
 import { systemClock } from "../src/adapters/index.ts";
 import { updateKeyTables } from "../src/configuration/index.ts";
 import { createLogger, createTelemetry, metricsTable } from "../src/telemetry/index.ts";
+import { measure } from "../test/ec2/calls-lives.ts";
+import { renderCalls } from "../test/ec2/calls-page.ts";
 import { renderErrors } from "./render-errors.ts";
 
 const DOCS = join(dirname(dirname(fileURLToPath(import.meta.url))), "docs");
@@ -12,6 +14,8 @@ const DOCS = join(dirname(dirname(fileURLToPath(import.meta.url))), "docs");
 write("errors.md", renderErrors());
 write("configuration.md", updateKeyTables(read("configuration.md")));
 write("metrics.md", updateMetrics(read("metrics.md")));
+// Measured, not known: some days of some nodes, in seconds.
+write("ec2-calls.md", renderCalls(await measure()));
 
 /** The page with its table of metrics, the one that begins with "| Metric |", rendered anew. */
 function updateMetrics(page: string): string {

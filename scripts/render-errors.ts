@@ -10,7 +10,7 @@ the metrics. \`{name}\` stands for a value.
 pod can be served now, 100 and above are enid's own, the others are those of the CNI specification. *Exit code* is that of a
 command that ends with the error: 1 it failed, 2 it was called wrongly, 3 the configuration is not valid, 4 no daemon answers.
 
-This page is written by \`npm run docs\` from src/error-catalogue.ts; a test keeps the two equal.
+This page is written by \`npm run docs\` from src/error-catalogue/; a test keeps the two equal.
 `;
 
 /** docs/errors.md, whole. */

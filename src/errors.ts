@@ -1,4 +1,4 @@
-import { catalogue, type ErrorEntry } from "./error-catalogue.ts";
+import { catalogue, type ErrorEntry } from "./error-catalogue/index.ts";
 
 export { catalogue, type ErrorEntry };
 

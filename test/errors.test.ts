@@ -19,7 +19,7 @@ const VARIABLES = new Set([
 const UNUSED: readonly string[] = [];
 
 const programs = [
-  ...sources.filter((path) => path !== "src/error-catalogue.ts"),
+  ...sources.filter((path) => !path.startsWith("src/error-catalogue/")),
   ...filesBelow("native", (path) => /\.[ch]$/.test(path)),
 ];
 

@@ -18,6 +18,8 @@ export interface PluginAnswer {
   readonly durationMs: number;
   /** The first address of an ADD that succeeded, without prefix length. */
   readonly address: string | undefined;
+  /** All of them, IPv4 first; none of a call that failed. */
+  readonly addresses: readonly string[];
   /** The CNI error of a call that failed. */
   readonly error: { readonly code: number; readonly msg: string; readonly details?: string } | undefined;
 }
@@ -80,12 +82,14 @@ export function callDaemon(call: PluginCall, socket: string): Promise<PluginAnsw
 
 function answerOf(exitCode: number | null, stdout: string, durationMs: number): PluginAnswer {
   const parsed = stdout.trim() === "" ? undefined : (JSON.parse(stdout) as Record<string, unknown>);
-  const ips = parsed?.ips as { address: string }[] | undefined;
+  const ips = (exitCode === 0 ? parsed?.ips : undefined) as { address: string }[] | undefined;
+  const addresses = (ips ?? []).map(({ address }) => address.split("/")[0] ?? "");
   return {
     exitCode,
     stdout,
     durationMs,
-    address: exitCode === 0 ? ips?.[0]?.address.split("/")[0] : undefined,
+    address: addresses[0],
+    addresses,
     error: exitCode === 0 ? undefined : (parsed as PluginAnswer["error"]),
   };
 }

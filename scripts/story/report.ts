@@ -12,6 +12,7 @@ export function printReport({ summary, truth, addresses, failures }: StoryResult
   line(`lost in the kill       ${summary.lostAfterKill}`);
   line(`in a wrong subnet      ${summary.wrongSubnet}`);
   line(`override survived      ${summary.overrideSurvived ? "yes" : "no"}`);
+  line(`given back at the end  ${summary.givenBack.addresses} addresses, ${summary.givenBack.interfaces} interfaces`);
   line(`ADD, whole process     p50 ${summary.addMs.p50} ms, p99 ${summary.addMs.p99} ms`);
   line();
   const subnets = truth.subnets.map(({ id, name, cidr, forPods }) => [

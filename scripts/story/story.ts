@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock, systemRandom } from "../../src/adapters/index.ts";
 import type { StatusReport } from "../../src/manager/index.ts";
-import { loadModel, startSimulator } from "../../src/simulator/index.ts";
+import { loadModel, type RunningSimulator, startSimulator } from "../../src/simulator/index.ts";
 import { DaemonProcess, ROOT, runCli } from "../lab/daemon.ts";
 import { callPlugin, type LabPod, labPods, type PluginAnswer } from "../lab/plugin.ts";
 import type { Narrator } from "./narrator.ts";
@@ -15,6 +15,10 @@ export interface Summary {
   readonly lostAfterKill: number;
   readonly wrongSubnet: number;
   readonly overrideSurvived: boolean;
+  /** What went back to EC2 after the pods had left. */
+  readonly givenBack: { readonly addresses: number; readonly interfaces: number };
+  /** Pod addresses that EC2 still has on the node at the end; min-allocate, if all went well. */
+  readonly addressesLeft: number;
   readonly ec2Calls: Readonly<Record<string, number>>;
   readonly addMs: { readonly p50: number; readonly p99: number };
 }
@@ -24,6 +28,7 @@ export interface StoryResult {
   readonly status: StatusReport;
   /** Address of each pod by its container id. */
   readonly addresses: ReadonlyMap<string, string>;
+  /** The cloud while every pod had its address. */
   readonly truth: CloudTruth;
   readonly failures: readonly string[];
 }
@@ -71,28 +76,15 @@ export async function tellStory({ folder, configurationFile, narrator }: StoryOp
     const truth = cloudTruth(simulator);
     const wrongSubnet = inSubnets(truth, [...acknowledged.values()]).wrong + truth.interfacesOutside;
 
-    narrator.chapter("All pods leave");
-    const deletions = await Promise.all(
-      pods.map((pod) =>
-        callPlugin({
-          verb: "DEL",
-          containerId: pod.containerId,
-          pod,
-          configuration,
-          environment: daemon.clientEnvironment,
-        }),
-      ),
-    );
-    const deleted = deletions.filter(({ exitCode }) => exitCode === 0).length;
-    check(deleted === PODS, `${PODS - deleted} DELs failed`);
-    const left = await daemon.leases();
-    check(left.length === 0, `${left.length} leases are left after DEL`);
-    narrator.say(
-      `${deleted} deleted, ${left.length} leases left; their addresses cool down before anyone gets them again`,
-    );
+    const left = await allLeave({ daemon, narrator, pods, configuration });
+    check(left.failed === 0, `${left.failed} DELs failed`);
+    check(left.leases === 0, `${left.leases} leases are left after DEL`);
+    const end = await givenBack(daemon, simulator, narrator);
+    check(end.addresses === end.minAllocate, `${end.addresses} addresses are left, min-allocate is ${end.minAllocate}`);
+    check(end.truth.interfaces.length === 1, `${end.truth.interfaces.length} interfaces are left instead of one`);
+    check(end.truth.orphans === 0, `${end.truth.orphans} interfaces belong to nobody`);
     const code = await daemon.stop();
     check(code === 0, `the daemon ended with ${code}`);
-    check(truth.orphans === 0, `${truth.orphans} interfaces belong to nobody`);
     narrator.say(`the daemon shut down ${code === 0 ? "cleanly" : `with ${code}`}`);
 
     const duplicates = acknowledged.size - new Set(acknowledged.values()).size;
@@ -107,7 +99,12 @@ export async function tellStory({ folder, configurationFile, narrator }: StoryOp
       lostAfterKill: lost,
       wrongSubnet,
       overrideSurvived,
-      ec2Calls: truth.callsByAction,
+      givenBack: {
+        addresses: held(truth) - end.addresses,
+        interfaces: truth.interfaces.length - end.truth.interfaces.length,
+      },
+      addressesLeft: end.addresses,
+      ec2Calls: end.truth.callsByAction,
       addMs: { p50: percentile(addMs, 50), p99: percentile(addMs, 99) },
     };
     return { summary, status, addresses: acknowledged, truth, failures };
@@ -181,8 +178,8 @@ async function lostPods({
   daemon.start();
   await daemon.until<StatusReport>("/v1/status", () => true);
   const leases = await daemon.leases();
-  const held = new Map(leases.map((lease) => [lease.attachment.containerId, lease.address]));
-  const lost = [...acknowledged].filter(([containerId, address]) => held.get(containerId) !== address).length;
+  const leased = new Map(leases.map((lease) => [lease.attachment.containerId, lease.address]));
+  const lost = [...acknowledged].filter(([containerId, address]) => leased.get(containerId) !== address).length;
   narrator.say(
     `restarted, answers after ${Math.round(performance.now() - began)} ms: ${acknowledged.size - lost} of ${acknowledged.size} acknowledged pods have their address`,
   );
@@ -237,6 +234,50 @@ async function overrideAcrossRestart(daemon: DaemonProcess, narrator: Narrator):
     `restarted (exit ${code}): pre-allocate is ${values["pre-allocate"]} by ${origins["pre-allocate"].kind}`,
   );
   return survived;
+}
+
+/** DEL for every pod at once. */
+async function allLeave({ daemon, narrator, pods, configuration }: Scene) {
+  narrator.chapter("All pods leave");
+  const environment = daemon.clientEnvironment;
+  const deletions = await Promise.all(
+    pods.map((pod) => callPlugin({ verb: "DEL", containerId: pod.containerId, pod, configuration, environment })),
+  );
+  const deleted = deletions.filter(({ exitCode }) => exitCode === 0).length;
+  const leases = (await daemon.leases()).length;
+  narrator.say(`${deleted} deleted, ${leases} leases left; their addresses cool down before anyone gets them again`);
+  return { failed: pods.length - deleted, leases };
+}
+
+/** Waits until all beyond min-allocate is back at EC2, as EC2 itself sees it; the story breaks off when that takes a minute. */
+async function givenBack(daemon: DaemonProcess, simulator: RunningSimulator, narrator: Narrator) {
+  narrator.chapter("What nobody needs goes back to EC2");
+  const began = performance.now();
+  const before = cloudTruth(simulator);
+  let truth = before;
+  const { watermarks } = await daemon.until<StatusReport>(
+    "/v1/status",
+    ({ intents, watermarks: { excess, minAllocate }, pool }) => {
+      truth = cloudTruth(simulator);
+      narrator.progress(held(before) - held(truth), held(before) - minAllocate, "addresses given back");
+      return intents.length === 0 && pool.cooling === 0 && excess === 0 && held(truth) === minAllocate;
+    },
+    60_000,
+  );
+  const [addresses, interfaces] = [held(truth), truth.interfaces.length];
+  const seconds = Math.round((performance.now() - began) / 1_000);
+  narrator.say(
+    `after ${seconds} s ${held(before) - addresses} addresses and ${before.interfaces.length - interfaces} interfaces are gone; ${addresses} addresses on ${interfaces} interface stay, min-allocate is ${watermarks.minAllocate}`,
+  );
+  narrator.say(
+    "here an address cools for 2 s and excess waits 1 s; the defaults are 30 s, 3 minutes and 5 for an interface",
+  );
+  return { addresses, minAllocate: watermarks.minAllocate, truth };
+}
+
+/** Pod addresses that EC2 has on the node's interfaces. */
+function held({ interfaces }: CloudTruth): number {
+  return interfaces.reduce((sum, { addresses }) => sum + addresses.length, 0);
 }
 
 export function percentile(values: readonly number[], percent: number): number {

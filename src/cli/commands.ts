@@ -36,6 +36,14 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "Say why a pod has its address, or why it has none.",
     load: async () => (await import("./commands/explain.ts")).explain,
   },
+  adopt: {
+    summary: "Take this node over from the VPC CNI or from Cilium's operator with its pods running.",
+    load: async () => (await import("./commands/adopt.ts")).adopt,
+  },
+  check: {
+    summary: "Try whether this node may make the EC2 calls that enid needs; changes nothing.",
+    load: async () => (await import("./commands/check.ts")).check,
+  },
   simulator: {
     summary: "Run a simulated EC2 and instance metadata for development and tests.",
     load: async () => (await import("./commands/simulator.ts")).simulator,

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsync, FastifyReply } from "fastify";
+import { ADOPTION_FILE_LIMIT_BYTES, ADOPTION_SOURCES, type AdoptionText } from "../adoption/index.ts";
 import { coerceError, EnidError, type ErrorCode } from "../errors.ts";
 import type { ManagerControl, StatusReport } from "../manager/index.ts";
 import type { RecordedEvent } from "../telemetry/index.ts";
@@ -20,13 +21,17 @@ export const WAITING_LIMIT = 10_000;
 const EVENTS_LIMIT = 512;
 const SUBJECT_LIMIT_CHARACTERS = 512;
 const BODY_LIMIT_BYTES = 64 * 1024;
+/** A file's text as JSON, each character escaped to two at most in what the other IPAMs write. */
+const ADOPTION_LIMIT_BYTES = 2 * ADOPTION_FILE_LIMIT_BYTES + BODY_LIMIT_BYTES;
 
 /** Statuses of errors that are not the daemon's own fault; every other code is 500. */
 const HTTP_STATUS: Partial<Record<ErrorCode, number>> = {
   ENID_USAGE: 400,
   ENID_SETTING_UNKNOWN: 400,
   ENID_SETTING_INVALID: 400,
+  ENID_ADOPTION_FILE_INVALID: 400,
   ENID_NOTHING_KNOWN: 404,
+  ENID_ADOPTION_EARLY: 503,
   ENID_STARTING: 503,
   ENID_STOPPING: 503,
   ENID_STATE_WRITE_FAILED: 503,
@@ -56,6 +61,12 @@ export function controlRoutes({ manager, version, events }: ControlOptions): Fas
     });
 
     server.get("/v1/leases", async () => ({ leases: manager.leases() }));
+
+    // PUT: whoever gets no answer repeats it, and nothing is entered twice.
+    server.put<{ Body: unknown }>("/v1/adoption", { bodyLimit: ADOPTION_LIMIT_BYTES }, async ({ body }) => {
+      const { request, dryRun } = adoptionRequest(body);
+      return manager.adoptLeases(request, dryRun);
+    });
 
     server.get<{ Querystring: { limit?: string } }>("/v1/events", async ({ query }) => ({
       events: events(wholeNumber("limit", query.limit ?? "50", EVENTS_LIMIT)),
@@ -88,6 +99,22 @@ function asUsage(thrown: unknown): EnidError {
   if (!(thrown instanceof EnidError) && typeof status === "number" && status < 500)
     return usage((thrown as Error).message);
   return coerceError(thrown);
+}
+
+function adoptionRequest(body: unknown): { request: AdoptionText; dryRun: boolean } {
+  const { from, file, text, network, dryRun } = (body ?? {}) as Partial<Record<string, unknown>>;
+  const source = ADOPTION_SOURCES.find((known) => known === from);
+  if (
+    source === undefined ||
+    typeof file !== "string" ||
+    typeof text !== "string" ||
+    typeof network !== "string" ||
+    network === "" ||
+    typeof dryRun !== "boolean"
+  ) {
+    throw usage('the body must be {"from": "vpc-cni" or "cilium", "file", "text", "network", "dryRun"}');
+  }
+  return { request: { from: source, file, text, network }, dryRun };
 }
 
 function wholeNumber(name: string, text: string, limit: number): number {

@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import path from "node:path";
 import fastify, { type FastifyInstance } from "fastify";
 import type { Cancel, Clock, Random } from "../adapters/index.ts";
@@ -79,7 +80,8 @@ async function composeManager(options: DaemonOptions): Promise<Manager> {
   const { clock, random, telemetry, bootId } = options;
   const store = openSqliteStore({ file: path.join(options.stateDir, STATE_FILE), clock });
   try {
-    return new Manager({ provider: options.createProvider(), store, clock, random, telemetry, bootId });
+    const provider = options.createProvider();
+    return new Manager({ provider, store, clock, random, telemetry, bootId, nodeName: hostname() });
   } catch (thrown) {
     await store.close();
     throw thrown;

@@ -1,15 +1,6 @@
 import type { Clock } from "../adapters/index.ts";
 import { type Settings, selectionOf } from "../configuration/index.ts";
-import {
-  type NodeFacts,
-  NodeState,
-  type Observation,
-  type ObservedInterface,
-  type PlanReport,
-  type Provider,
-  type Resolution,
-} from "../manager/index.ts";
-import { type PlanInput, type PlanInterface, plan } from "../planning/index.ts";
+import { type PlanReport, type Provider, planAfresh } from "../manager/index.ts";
 
 export interface CloudDryRun {
   readonly provider: Provider;
@@ -30,53 +21,13 @@ export async function dryRunAgainstCloud({ provider, settings, waiting, clock }:
   const resolution = await provider.resolve(selectionOf(settings));
   // EC2 and not metadata: which interfaces belong to somebody else is told by tags, which metadata may not have.
   const observation = await provider.observe("cloud");
-  const made = plan(planInput(settings, facts, resolution, observation, waiting, clock.nowMs()));
-  return { plan: made, waiting, calls: made.steps.map((step) => provider.calls(step)), error: undefined };
-}
-
-function planInput(
-  settings: Settings,
-  facts: NodeFacts,
-  resolution: Resolution,
-  { interfaces }: Observation,
-  waiting: number,
-  nowMs: number,
-): PlanInput {
-  const node = new NodeState(settings);
-  node.facts = facts;
-  node.resolution = resolution;
-  const attached = interfaces.filter((one) => one.attached && one.deviceIndex >= 0);
-  const slots = facts.limits.ipv4PerInterface - 1;
-  const planned = attached.map(
-    (one): PlanInterface => ({
-      id: one.id,
-      deviceIndex: one.deviceIndex,
-      subnetId: one.subnetId,
-      usable: node.unusableBecause(one) === "",
-      slots,
-      slotsTaken: slotsTaken(one),
-      slotsPending: 0,
-    }),
-  );
-  return {
-    nowMs,
-    watermarks: node.watermarks(),
-    available: planned.reduce((sum, one) => sum + (one.usable ? one.slotsTaken : 0), 0),
-    used: 0,
+  const made = planAfresh({
+    settings,
+    facts,
+    resolution,
+    interfaces: observation.interfaces,
     waiting,
-    pending: 0,
-    interfaces: planned,
-    pendingDeviceIndexes: [],
-    subnets: resolution.subnets.map(({ id, freeAddresses }) => ({ id, freeAddresses })),
-    limits: {
-      maxInterfaces: facts.limits.maxInterfaces,
-      addressesPerInterface: facts.limits.ipv4PerInterface,
-      firstInterfaceIndex: settings.values["first-interface-index"],
-    },
-  };
-}
-
-/** Each secondary address and each delegated prefix takes one slot. */
-function slotsTaken({ addresses, prefixes }: ObservedInterface): number {
-  return addresses.length + prefixes.length;
+    nowMs: clock.nowMs(),
+  });
+  return { plan: made, waiting, calls: made.steps.map((step) => provider.calls(step)), error: undefined };
 }

@@ -11,6 +11,8 @@ export function crossProblems(document: JsonDocument, section: Section): Problem
   return [
     ...rangeProblems(document, section, ipam),
     ...bothWorlds(document, section, eni, ipam),
+    ...rangesOfOneFamily(document, section, ipam),
+    ...prefixesAskedAndForbidden(document, section, eni),
     ...allocateOrder(document, section, eni, ipam),
   ];
 }
@@ -39,6 +41,27 @@ function bothWorlds(document: JsonDocument, section: Section, eni: JsonObject, i
   const spelled = document.spelling(pointer);
   const what = `${spelled} gives the node ranges of its own, while "eni" at ${placeText(related)} takes addresses from EC2; allowed is one of the two`;
   return [problem(document.keyPlace(pointer), spelled, what, related)];
+}
+
+function rangesOfOneFamily(document: JsonDocument, section: Section, ipam: JsonObject): Problem[] {
+  const families = ipam["ip-families"];
+  if (!Array.isArray(ipam.podCIDRs) || ipam.podCIDRs.length === 0) return [];
+  if (families !== "ipv6" && families !== "dual") return [];
+  const related = document.keyPlace(`${section.pointer}/ipam/podCIDRs`);
+  const pointer = `${section.pointer}/ipam/ip-families`;
+  const spelled = document.spelling(pointer);
+  const what = `${spelled} asks for IPv6 addresses, while podCIDRs at ${placeText(related)} gives IPv4 ranges; allowed beside podCIDRs is "ipv4"`;
+  return [problem(document.place(pointer), spelled, what, related)];
+}
+
+function prefixesAskedAndForbidden(document: JsonDocument, section: Section, eni: JsonObject): Problem[] {
+  const mode = eni["prefix-delegation"];
+  if (eni["disable-prefix-delegation"] !== true || (mode !== "preferred" && mode !== "required")) return [];
+  const related = document.place(`${section.pointer}/eni/disable-prefix-delegation`);
+  const pointer = `${section.pointer}/eni/prefix-delegation`;
+  const spelled = document.spelling(pointer);
+  const what = `${spelled} asks for the prefixes that disable-prefix-delegation at ${placeText(related)} forbids; allowed is one of the two`;
+  return [problem(document.place(pointer), spelled, what, related)];
 }
 
 function allocateOrder(document: JsonDocument, section: Section, eni: JsonObject, ipam: JsonObject): Problem[] {

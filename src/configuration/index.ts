@@ -12,6 +12,7 @@ export {
   type Overrides,
   originText,
   overrideProblems,
+  prefixModeOf,
   type SettingProblem,
   type SettingsSelection,
   selectionOf,

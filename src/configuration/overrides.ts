@@ -3,7 +3,7 @@ import { canonical } from "./extract.ts";
 import { rangeFaults } from "./pod-cidrs.ts";
 import { printable } from "./problems.ts";
 import { isSettingName, type KeySchema, settingErrors, settingNames, settingSchema } from "./schema.ts";
-import { allowedBy, whatIsWrong } from "./schema-problems.ts";
+import { allowedBy, meantWord, whatIsWrong } from "./schema-problems.ts";
 import { nearest } from "./suggestion.ts";
 import type { SettingName } from "./types.ts";
 
@@ -84,7 +84,9 @@ function checkValue(name: SettingName, value: unknown, text: string): void {
   const [error] = settingErrors(name, value);
   if (error !== undefined) {
     const inside = error.propertyName ?? (error.instancePath === "" ? undefined : error.data);
-    const what = inside === undefined ? "" : `${quoted(inside)} in it ${whatIsWrong(error, inside)}; `;
+    const meant = meantWord(error, error.data);
+    const hint = meant === undefined ? "" : `did you mean ${meant}?; `;
+    const what = inside === undefined ? hint : `${quoted(inside)} in it ${whatIsWrong(error, inside)}; `;
     throw refuse(name, text, `${what}allowed is ${allowedBy(error)}`);
   }
   if (name !== "podCIDRs" || !Array.isArray(value)) return;

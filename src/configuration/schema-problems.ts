@@ -61,9 +61,22 @@ export function whatIsWrong(error: ErrorObject, data: unknown): string {
       return `has ${Object.keys(Object(data)).length} entries`;
     case "uniqueItems":
       return "has an entry twice";
+    case "enum": {
+      const meant = meantWord(error, data);
+      return meant === undefined ? "is not known" : `is not known: did you mean "${meant}"?`;
+    }
     default:
       return "does not have the right form";
   }
+}
+
+/** The word allowed that was probably meant, where the schema lists words. */
+export function meantWord(error: ErrorObject, data: unknown): string | undefined {
+  const words: readonly unknown[] = error.params.allowedValues ?? [];
+  return nearest(
+    String(data),
+    words.map((word) => String(word)),
+  );
 }
 
 function wrongType(wanted: unknown, data: unknown): string {

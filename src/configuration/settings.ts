@@ -1,6 +1,6 @@
 import { rangeFaults } from "./pod-cidrs.ts";
 import { positionText, printable } from "./problems.ts";
-import { isSettingName, settingErrors, settingNames } from "./schema.ts";
+import { isSettingName, settingErrors, settingNames, settingSchema } from "./schema.ts";
 import type { Configuration, Origin, SettingName, Settings, SettingValues } from "./types.ts";
 
 /** The defaults of all settings: those of Cilium, and enid's own. The schemas show the same; a test keeps them equal. */
@@ -13,6 +13,9 @@ export const defaultSettings = {
   podCIDRs: [],
   "cooling-seconds": 30,
   "add-wait-seconds": 20,
+  "ip-families": "ipv4",
+  "release-excess": true,
+  "release-delay-seconds": 180,
   "first-interface-index": 0,
   "security-groups": [],
   "security-group-tags": {},
@@ -22,6 +25,11 @@ export const defaultSettings = {
   "delete-on-termination": true,
   "use-primary-address": false,
   "disable-prefix-delegation": false,
+  "prefix-delegation": "off",
+  "interface-idle-seconds": 300,
+  "adopt-interfaces-of": [],
+  "cluster-name": "",
+  "start-jitter-seconds": 10,
 } as const satisfies SettingValues;
 
 /** Overrides as the state keeps them, by setting name. */
@@ -79,41 +87,73 @@ export function overrideProblems(overrides: Overrides): SettingProblem[] {
 
 /** Conflicts between settings, wherever they come from; none means that they can be applied together. */
 export function checkSettings(settings: Settings): SettingProblem[] {
-  const { values } = settings;
-  const problems: SettingProblem[] = [];
+  return [...allocateConflict(settings), ...prefixConflict(settings), ...rangeConflicts(settings)];
+}
+
+function allocateConflict({ values, origins }: Settings): SettingProblem[] {
   const max = values["max-allocate"];
   const min = values["min-allocate"];
-  if (max > 0 && max < min) {
-    problems.push({
+  if (max <= 0 || max >= min) return [];
+  return [
+    {
       names: ["max-allocate", "min-allocate"],
-      message: `max-allocate ${max} (${originText(settings.origins["max-allocate"])}) is below min-allocate ${min} (${originText(settings.origins["min-allocate"])}); allowed is 0 (no limit) or at least min-allocate`,
-    });
-  }
-  const ec2 = EC2_SETTINGS.filter((name) => settings.origins[name].kind !== "default" && !isEmpty(values[name]));
-  if (values.podCIDRs.length > 0 && ec2.length > 0) {
-    const named = ec2.map((name) => `${name} (${originText(settings.origins[name])})`).join(", ");
+      message: `max-allocate ${max} (${originText(origins["max-allocate"])}) is below min-allocate ${min} (${originText(origins["min-allocate"])}); allowed is 0 (no limit) or at least min-allocate`,
+    },
+  ];
+}
+
+function prefixConflict({ values, origins }: Settings): SettingProblem[] {
+  const mode = values["prefix-delegation"];
+  if (mode === "off" || !values["disable-prefix-delegation"]) return [];
+  const asks = origins["prefix-delegation"];
+  const forbids = origins["disable-prefix-delegation"];
+  return [
+    {
+      names: ["prefix-delegation", "disable-prefix-delegation"],
+      message: `prefix-delegation ${mode} (${originText(asks)}) asks for the prefixes that disable-prefix-delegation true (${originText(forbids)}) forbids; allowed is one of the two${wayOut(asks.kind, forbids.kind)}`,
+    },
+  ];
+}
+
+/** An override stands above the file, so that correcting the file is not the only way. */
+function wayOut(asks: Origin["kind"], forbids: Origin["kind"]): string {
+  if (asks === "override" && forbids === "override") return ": `enid unset` one of them";
+  if (asks === "override") return ": `enid unset prefix-delegation`, or `enid set disable-prefix-delegation=false`";
+  if (forbids === "override") return ": `enid unset disable-prefix-delegation`, or `enid set prefix-delegation=off`";
+  return "";
+}
+
+function rangeConflicts({ values, origins }: Settings): SettingProblem[] {
+  if (values.podCIDRs.length === 0) return [];
+  const problems: SettingProblem[] = [];
+  const ranges = `podCIDRs (${originText(origins.podCIDRs)})`;
+  const ec2 = settingNames.filter(
+    (name) => isOfEc2(name) && origins[name].kind !== "default" && !isEmpty(values[name]),
+  );
+  if (ec2.length > 0) {
+    const named = ec2.map((name) => `${name} (${originText(origins[name])})`).join(", ");
     problems.push({
       names: ["podCIDRs", ...ec2],
-      message: `podCIDRs (${originText(settings.origins.podCIDRs)}) gives the node ranges of its own, while ${named} takes addresses from EC2; allowed is one of the two`,
+      message: `${ranges} gives the node ranges of its own, while ${named} takes addresses from EC2; allowed is one of the two`,
+    });
+  }
+  const families = values["ip-families"];
+  if (families !== "ipv4") {
+    problems.push({
+      names: ["ip-families", "podCIDRs"],
+      message: `ip-families ${families} (${originText(origins["ip-families"])}) asks for IPv6 addresses, while ${ranges} gives IPv4 ranges; allowed beside podCIDRs is ipv4`,
     });
   }
   return problems;
 }
 
-const EC2_SETTINGS = [
-  "first-interface-index",
-  "subnet-ids",
-  "subnet-tags",
-  "security-groups",
-  "security-group-tags",
-  "exclude-interface-tags",
-  "delete-on-termination",
-  "use-primary-address",
-  "disable-prefix-delegation",
-] as const satisfies readonly SettingName[];
+/** What stands in `eni` is for nodes that take their addresses from EC2. */
+function isOfEc2(name: SettingName): boolean {
+  return settingSchema(name).section === "eni";
+}
 
 function isEmpty(value: unknown): boolean {
-  return typeof value === "object" && value !== null && Object.keys(value).length === 0;
+  return value === "" || (typeof value === "object" && value !== null && Object.keys(value).length === 0);
 }
 
 /** "default", "file /etc/…:3:14" or "override". */
@@ -129,6 +169,7 @@ export interface SettingsSelection {
   readonly securityGroupTags: Readonly<Record<string, string>>;
   readonly excludeInterfaceTags: Readonly<Record<string, string>>;
   readonly deleteOnTermination: boolean;
+  readonly adoptInterfacesOf: readonly ("vpc-cni" | "cilium")[];
 }
 
 export function selectionOf({ values }: Settings): SettingsSelection {
@@ -139,5 +180,11 @@ export function selectionOf({ values }: Settings): SettingsSelection {
     securityGroupTags: values["security-group-tags"],
     excludeInterfaceTags: values["exclude-interface-tags"],
     deleteOnTermination: values["delete-on-termination"],
+    adoptInterfacesOf: values["adopt-interfaces-of"],
   };
+}
+
+/** Whether blocks are prefixes, from the two settings that say so: the prohibition wins. */
+export function prefixModeOf({ values }: Settings): SettingValues["prefix-delegation"] {
+  return values["disable-prefix-delegation"] ? "off" : values["prefix-delegation"];
 }

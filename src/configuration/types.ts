@@ -11,6 +11,12 @@ export interface SettingValues {
   readonly "cooling-seconds": number;
   /** enid's own: seconds that an ADD waits for a planned address before it fails with the reason. */
   readonly "add-wait-seconds": number;
+  /** enid's own: which families a pod gets an address of. */
+  readonly "ip-families": "ipv4" | "ipv6" | "dual";
+  /** enid's own: addresses beyond the watermarks are given back. */
+  readonly "release-excess": boolean;
+  /** enid's own: seconds for which addresses must have been beyond the watermarks before they are given back. */
+  readonly "release-delay-seconds": number;
   // eni
   readonly "first-interface-index": number;
   readonly "security-groups": readonly string[];
@@ -21,6 +27,16 @@ export interface SettingValues {
   readonly "delete-on-termination": boolean;
   readonly "use-primary-address": boolean;
   readonly "disable-prefix-delegation": boolean;
+  /** enid's own: whether blocks are /28 prefixes. "off" also when disable-prefix-delegation is true. */
+  readonly "prefix-delegation": "off" | "preferred" | "required";
+  /** enid's own: seconds without a pod after which an interface that enid made is removed. */
+  readonly "interface-idle-seconds": number;
+  /** enid's own: interfaces of these other IPAMs are taken over. */
+  readonly "adopt-interfaces-of": readonly ("vpc-cni" | "cilium")[];
+  /** enid's own: tag of the interfaces; empty = leftovers of other nodes are not looked for. */
+  readonly "cluster-name": string;
+  /** enid's own: the cloud calls of a start with a known state are spread over as many seconds. */
+  readonly "start-jitter-seconds": number;
 }
 
 export type SettingName = keyof SettingValues;

@@ -1,15 +1,28 @@
 import { type Clock, jitterMs, type Random } from "../adapters/index.ts";
 import { EnidError } from "../errors.ts";
-import type { Step } from "../planning/index.ts";
+import type { BlockUnit, Step } from "../planning/index.ts";
+import { PoolError } from "../pool/index.ts";
 import type { Activities } from "./activities.ts";
+import { blocksToGive, Conclusions } from "./concluding.ts";
 import type { Degradations } from "./degradations.ts";
+import { refuseForbidden } from "./gate.ts";
 import type { History } from "./history.ts";
 import type { Ledger } from "./ledger.ts";
 import { LIMITS } from "./limits.ts";
-import { type NodeState, type RunningIntent, stepCount } from "./node.ts";
-import { type Observer, observedCidrs } from "./observing.ts";
-import type { Change, Intent, ObservedInterface, Provider, StepOutcome, Telemetry } from "./ports/index.ts";
-import { type Restraint, stepFailure, withRetryAt } from "./restraint.ts";
+import type { NodeState, RunningIntent } from "./node.ts";
+import type { Observer } from "./observing.ts";
+import {
+  type Intent,
+  type ObservedInterface,
+  type Provider,
+  type StepFailure,
+  type StepOutcome,
+  TAG_CLUSTER,
+  TAG_NODE,
+  type Telemetry,
+} from "./ports/index.ts";
+import { isPassing, type Restraint, type StepKind, settlePauseMs, stepFailure, withRetryAt } from "./restraint.ts";
+import { isGrowth, stepSaid, unitOf } from "./step-sizes.ts";
 
 export interface ActorOptions {
   readonly node: NodeState;
@@ -23,6 +36,8 @@ export interface ActorOptions {
   readonly history: History;
   readonly clock: Clock;
   readonly random: Random;
+  /** Name of the machine, for the tags of interfaces; may be empty. */
+  readonly nodeName: string;
   /** Our picture is stale: EC2 should be observed before the next plan. */
   readonly outdated: () => void;
   /** A subnet has less than EC2 said: it should be asked before the next plan is carried out. */
@@ -35,15 +50,18 @@ export interface ActorOptions {
  */
 export class Actor {
   readonly #options: ActorOptions;
+  readonly #conclusions: Conclusions;
 
   constructor(options: ActorOptions) {
     this.#options = options;
+    this.#conclusions = new Conclusions(options);
   }
 
   /** Intents found at the start: a crash left them, so nothing is known of their calls. */
   adopt(intents: readonly Intent[]): void {
     const nowMs = this.#options.clock.nowMs();
     for (const intent of intents) {
+      if (!this.#setAside(intent)) continue;
       this.#options.node.intents.set(intent.id, {
         intent,
         state: "unsettled",
@@ -51,7 +69,7 @@ export class Actor {
         nextTryMs: nowMs,
         tries: 0,
       });
-      this.#tell(
+      this.#conclusions.tell(
         "intent-recovered",
         "info",
         `a ${intent.step.kind} was under way when the daemon ended; it is settled`,
@@ -60,23 +78,40 @@ export class Actor {
     }
   }
 
+  /**
+   * What was being given back is given to no pod: EC2 may have it already. False for an intent that must not be settled,
+   * because a pod has what it gives back; that cannot be unless the state was tampered with.
+   */
+  #setAside(intent: Intent): boolean {
+    const { node, ledger, telemetry } = this.#options;
+    const blocks = blocksToGive(node, intent.step).flatMap((cidr) => node.pool.block(cidr) ?? []);
+    const leased = blocks.find((block) => block.leased > 0);
+    if (leased !== undefined) {
+      void ledger.eventually([{ kind: "intent-close", id: intent.id }]);
+      const { cidr } = leased.block;
+      const message = `${cidr} was to be given back, but the state leases it to a pod: it stays`;
+      telemetry.event({ name: "intent-dropped", level: "error", message, fields: { intent: intent.id, cidr } });
+      return false;
+    }
+    // After the wall clock was set back an address may still cool whose cooling had ended.
+    for (const { block, cooling } of blocks) {
+      if (cooling > 0) node.pool.setBlockUsable(block.cidr, false);
+      else node.pool.markReleasing([block.cidr]);
+    }
+    return true;
+  }
+
   /** Starts the step unless its interface is busy. Answers whether it was started. */
   begin(step: Step): boolean {
-    const { node, activities, random, clock } = this.#options;
+    const { node, activities, clock } = this.#options;
     if ("interfaceId" in step && node.isBusy(step.interfaceId)) return false;
-    this.#refuseForbidden(step);
+    if (!this.#permits(step)) return false;
     const nowMs = clock.nowMs();
-    const intent: Intent = {
-      id: random.id(),
-      step,
-      openedAtMs: nowMs,
-      before: "interfaceId" in step ? this.#blocksOn(step.interfaceId) : [],
-      securityGroups: node.resolution?.securityGroups ?? [],
-      deleteOnTermination: node.settings.values["delete-on-termination"],
-    };
+    const intent = this.#intentOf(step, nowMs);
     const running: RunningIntent = { intent, state: "running", sinceMs: nowMs, nextTryMs: 0, tries: 0 };
     node.intents.set(intent.id, running);
     node.takeFromSubnet(step, 1);
+    node.refreshUsability();
     let committed = false;
     const started = activities.run(
       `intent ${intent.id}`,
@@ -94,24 +129,68 @@ export class Actor {
     return started;
   }
 
+  /** Whether the step may be carried out; then no pod gets an address of what it gives back from here on. */
+  #permits(step: Step): boolean {
+    const { node, telemetry } = this.#options;
+    try {
+      refuseForbidden(node, step);
+      node.pool.markReleasing(blocksToGive(node, step));
+      return true;
+    } catch (error) {
+      if (!(error instanceof EnidError) && !(error instanceof PoolError)) throw error;
+      // Only a wrong plan comes to this; what it asked for is not done, and everything else goes on.
+      telemetry.event({ name: "step-refused", level: "error", message: error.message, fields: { step: step.kind } });
+      return false;
+    }
+  }
+
+  #intentOf(step: Step, nowMs: number): Intent {
+    const { node, random, nodeName } = this.#options;
+    const clusterName = node.settings.values["cluster-name"];
+    const tags = {
+      ...(clusterName === "" ? {} : { [TAG_CLUSTER]: clusterName }),
+      ...(nodeName === "" ? {} : { [TAG_NODE]: nodeName }),
+    };
+    return {
+      id: random.id(),
+      step,
+      openedAtMs: nowMs,
+      before: "interfaceId" in step ? node.cidrsOn(step.interfaceId) : [],
+      securityGroups: node.resolution?.securityGroups ?? [],
+      deleteOnTermination: node.settings.values["delete-on-termination"],
+      ...(step.kind === "create-interface" && Object.keys(tags).length > 0 ? { tags } : {}),
+    };
+  }
+
   async #carryOut(running: RunningIntent, signal: AbortSignal): Promise<void> {
-    const { provider, activities, restraint, clock } = this.#options;
+    const { provider, activities, clock } = this.#options;
     const { intent } = running;
     // The settings may have changed while the intent became durable.
-    if (!this.#allowed(intent)) return this.#finish(running, { kind: "undone" });
-    this.#tell("step-begun", "info", `${intent.step.kind}: ${intent.step.reason}`, intent);
+    if (!this.#allowed(intent)) return this.#conclusions.conclude(running, { kind: "undone" });
+    this.#conclusions.tell("step-begun", "info", `${stepSaid(intent.step)}: ${intent.step.reason}`, intent);
     const begunAtMs = clock.nowMs();
-    await this.#finish(
-      running,
-      await activities.patiently(provider.execute(intent, this.#progress(running, signal), signal), signal),
-    );
-    restraint.succeeded(subnetOf(intent.step), begunAtMs);
+    const executed = provider.execute(intent, this.#progress(running, signal), signal);
+    await this.#conclusions.conclude(running, await activities.patiently(executed, signal));
+    this.#succeeded(intent.step, begunAtMs);
+  }
+
+  #succeeded(step: Step, begunAtMs: number): void {
+    const { restraint, telemetry } = this.#options;
+    const subnetId = subnetOf(step);
+    const unit = isGrowth(step) ? unitOf(step) : "address";
+    const wasFragmented = unit === "prefix" && restraint.isFragmented(subnetId);
+    restraint.succeeded(subnetId, begunAtMs, unit, kindOf(step));
+    if (!wasFragmented || restraint.isFragmented(subnetId)) return;
+    const message = `${subnetId} gives prefixes again`;
+    telemetry.event({ name: "prefixes-again", level: "info", message, fields: { subnet: subnetId } });
   }
 
   /** The step brings nothing, and nothing of it is durable. */
   #drop({ intent }: RunningIntent): void {
-    this.#options.node.intents.delete(intent.id);
-    this.#options.node.takeFromSubnet(intent.step, -1);
+    const { node } = this.#options;
+    this.#conclusions.takeBack(intent.step);
+    node.intents.delete(intent.id);
+    node.refreshUsability();
   }
 
   /** Tries to settle what is unsettled and due. */
@@ -138,23 +217,29 @@ export class Actor {
   }
 
   #settle(running: RunningIntent): void {
-    const { provider, activities, ledger, restraint, clock } = this.#options;
+    const { provider, activities, ledger, clock } = this.#options;
     const { step } = running.intent;
     // A create that the settings no longer allow, or that cannot be finished, is undone.
-    const how = this.#allowed(running.intent) && running.tries < LIMITS.settleTriesBeforeUndo ? "finish" : "undo";
+    const how = this.#allowed(running.intent) && running.tries < this.#triesToFinish(running) ? "finish" : "undo";
     activities.run(
       `intent ${running.intent.id}`,
       async (signal) => {
         // A disk that refuses is found out before EC2 is asked.
         await ledger.must([{ kind: "intent-put", intent: running.intent }]);
         const begunAtMs = clock.nowMs();
-        const settled = provider.settle(running.intent, how, this.#progress(running, signal), signal);
-        const outcome = await activities.patiently(settled, signal);
-        await this.#finish(running, outcome);
-        if (outcome.kind === "done") restraint.succeeded(subnetOf(step), begunAtMs);
+        const settle = () => provider.settle(running.intent, how, this.#progress(running, signal), signal);
+        const isLeft = how === "undo" && isLookedAtAnew(step);
+        const outcome = isLeft ? UNDONE : await activities.patiently(settle(), signal);
+        await this.#conclusions.conclude(running, outcome);
+        if (outcome.kind !== "undone") this.#succeeded(step, begunAtMs);
       },
       (error) => this.#notSettled(running, error),
     );
+  }
+
+  #triesToFinish({ error }: RunningIntent): number {
+    const passes = error === undefined || isPassing(stepFailure(error).class);
+    return passes ? LIMITS.settleTriesOfPassing : LIMITS.settleTriesBeforeUndo;
   }
 
   #notSettled(running: RunningIntent, error: EnidError): void {
@@ -168,13 +253,15 @@ export class Actor {
       running.nextTryMs = clock.nowMs() + LIMITS.diskAgainMs;
       return;
     }
+    const failure = stepFailure(error);
     running.tries += 1;
-    const pauseMs = Math.min(LIMITS.settleLongestMs, LIMITS.settleFirstMs * 2 ** running.tries);
-    running.nextTryMs = clock.nowMs() + jitterMs(random, pauseMs);
+    running.nextTryMs = clock.nowMs() + jitterMs(random, settlePauseMs(failure.class, running.tries));
+    // While EC2 refuses to finish what was begun, nothing new is begun. A detach may just take its time.
+    if (isGrowth(running.intent.step)) this.#holdBack(running.intent.step, error, failure);
     running.error = withRetryAt(error, running.nextTryMs);
     degradations.set("intent-unsettled", running.error, clock.nowMs());
     const message = `${running.intent.step.kind} is not settled yet: ${running.error.message}`;
-    this.#tell("intent-unsettled", "warn", message, running.intent);
+    this.#conclusions.tell("intent-unsettled", "warn", message, running.intent);
   }
 
   /** Whether the settings allow what the step takes: its subnet, and the groups of an interface that it makes. */
@@ -190,76 +277,36 @@ export class Actor {
     return this.#options.node.intents.get(running.intent.id) === running;
   }
 
-  async #finish(running: RunningIntent, outcome: StepOutcome): Promise<void> {
-    const { node, ledger } = this.#options;
-    const close: Change = { kind: "intent-close", id: running.intent.id };
-    if (outcome.kind === "done") {
-      const known = node.interfaces.get(outcome.interface.id);
-      const { attached: _attached, addresses: _addresses, prefixes: _prefixes, ...observed } = outcome.interface;
-      const record = { ...observed, attachmentId: observed.attachmentId || (known?.attachmentId ?? "") };
-      const blocks = outcome.added
-        .filter((cidr) => node.pool.block(cidr) === undefined)
-        .map((cidr) => ({ cidr, interfaceId: record.id, kind: cidr.endsWith("/32") ? "address" : "prefix" }) as const);
-      await ledger.must([{ kind: "interface-put", interface: record }, { kind: "blocks-put", blocks }, close]);
-      node.interfaces.set(record.id, record);
-      node.pool.upsertInterface({
-        id: record.id,
-        index: record.deviceIndex,
-        usable: node.unusableBecause(record) === "",
-      });
-      for (const block of blocks) node.pool.addBlock(block);
-      this.#options.observer.learned(record.id, [...observedCidrs(outcome.interface), ...outcome.added]);
-      this.#tell(
-        "step-done",
-        "info",
-        `${running.intent.step.kind} brought ${blocks.length} addresses on ${record.id}`,
-        running.intent,
-      );
-    } else if (outcome.kind === "gone") {
-      await this.#gone(running.intent.step, outcome, close);
-    } else {
-      await ledger.must([close]);
-      node.takeFromSubnet(running.intent.step, -1);
-      this.#tell(
-        "step-undone",
-        "info",
-        `${running.intent.step.kind} was undone; nothing of it is left`,
-        running.intent,
-      );
-    }
-    node.intents.delete(running.intent.id);
-  }
-
-  async #gone(step: Step, outcome: Extract<StepOutcome, { kind: "gone" }>, close: Change): Promise<void> {
-    const { node, ledger } = this.#options;
-    const { interfaceId } = outcome;
-    // What EC2 took back it may have given to another interface of the node already.
-    const cidrs = outcome.cidrs.filter((cidr) => node.pool.block(cidr)?.block.interfaceId === interfaceId);
-    const removed = step.kind === "remove-interface";
-    const change: Change = removed ? { kind: "interface-remove", interfaceId } : { kind: "blocks-remove", cidrs };
-    await ledger.must([change, close]);
-    for (const cidr of cidrs) node.pool.removeBlock(cidr);
-    if (removed && node.interfaces.delete(interfaceId)) node.pool.removeInterface(interfaceId);
-  }
-
   #failed(running: RunningIntent, error: EnidError): void {
-    const { restraint, ledger, clock } = this.#options;
+    const { ledger, clock } = this.#options;
     if (!this.#isOpen(running)) return;
     const failure = stepFailure(error);
     const { step } = running.intent;
     // A disk that refuses is no failure of EC2; the ledger reports it.
-    if (error.code !== "ENID_STATE_WRITE_FAILED") restraint.failed(error, { subnetId: subnetOf(step), ...failure });
+    if (error.code !== "ENID_STATE_WRITE_FAILED") this.#holdBack(step, error, failure);
     if (failure.class === "limit" || failure.class === "gone") this.#options.outdated();
-    if (failure.class === "subnet-exhausted") this.#options.distrustSubnets();
-    this.#tell("step-failed", "warn", `${step.kind} failed: ${error.message}`, running.intent);
+    // That no prefix fits says nothing of the free addresses.
+    if (failure.class === "subnet-exhausted" && unitAsked(step) === "address") this.#options.distrustSubnets();
+    this.#conclusions.tell("step-failed", "warn", `${step.kind} failed: ${error.message}`, running.intent);
     if (failure.effect === "none") {
       this.#drop(running);
       void ledger.eventually([{ kind: "intent-close", id: running.intent.id }]);
       return;
     }
     const nowMs = clock.nowMs();
-    const nextTryMs = nowMs + LIMITS.settleFirstMs;
+    const nextTryMs = nowMs + settlePauseMs(failure.class, 0);
     Object.assign(running, { state: "unsettled", sinceMs: nowMs, nextTryMs, error: withRetryAt(error, nextTryMs) });
+  }
+
+  #holdBack(step: Step, error: EnidError, failure: StepFailure): void {
+    const { restraint, telemetry } = this.#options;
+    const unit = unitAsked(step);
+    const subnetId = failure.subnetId ?? subnetOf(step);
+    const known = restraint.isFragmented(subnetId);
+    restraint.failed(error, { ...failure, subnetId, unit }, kindOf(step));
+    if (failure.class !== "subnet-exhausted" || unit !== "prefix" || known) return;
+    const message = `${subnetId} has no room for a prefix: ${error.message}`;
+    telemetry.event({ name: "prefix-fallback", level: "warn", message, fields: { subnet: subnetId } });
   }
 
   #progress(running: RunningIntent, signal: AbortSignal) {
@@ -272,49 +319,29 @@ export class Actor {
       running.intent = intent;
     };
   }
+}
 
-  /** The last gate before the cloud: promises 6 and 7 hold even if planning were wrong. */
-  #refuseForbidden(step: Step): void {
-    const { node } = this.#options;
-    const refuse = (detail: string) => {
-      throw new EnidError("ENID_REFUSED", { detail });
-    };
-    if (step.kind === "add-blocks" || step.kind === "create-interface") {
-      const allowed = node.resolution?.subnets.some((subnet) => subnet.id === step.subnetId) ?? false;
-      if (!allowed) refuse(`${step.kind} in subnet ${step.subnetId}, which is not allowed`);
-      const limits = node.facts?.limits;
-      if (limits === undefined) refuse(`${step.kind} before the limits of the instance are known`);
-      else if (step.count < 0 || step.count > limits.ipv4PerInterface - 1)
-        refuse(`${step.kind} of ${step.count} addresses`);
-    }
-    if ("interfaceId" in step) {
-      const record = node.interfaces.get(step.interfaceId);
-      if (record?.foreign) refuse(`${step.kind} on ${step.interfaceId}, which is managed by somebody else`);
-      if (step.kind === "remove-interface" && step.interfaceId === node.facts?.primaryInterfaceId) {
-        refuse("remove-interface of the primary interface");
-      }
-    }
-  }
+const UNDONE: StepOutcome = { kind: "undone" };
 
-  #blocksOn(interfaceId: string): string[] {
-    const blocks = [...this.#options.node.pool.blocks()].map(({ block }) => block);
-    return blocks.filter((block) => block.interfaceId === interfaceId).map((block) => block.cidr);
-  }
-
-  #tell(name: string, level: "info" | "warn", message: string, intent: Intent): void {
-    const subject = intent.interfaceId ?? ("interfaceId" in intent.step ? intent.step.interfaceId : "");
-    this.#options.history.add(this.#options.clock.nowMs(), "", "", message);
-    this.#options.telemetry.event({
-      name,
-      level,
-      message,
-      fields: { intent: intent.id, step: intent.step.kind, interface: subject, count: stepCount(intent) },
-    });
-  }
+/**
+ * Nothing of it has to be undone, and whether it is still due is seen without its intent: one that cannot be finished (the
+ * groups are no more, the leftover is in use by now) is left, and planned anew if need be.
+ */
+function isLookedAtAnew(step: Step): boolean {
+  return step.kind === "set-security-groups" || (step.kind === "remove-interface" && step.orphanOf !== undefined);
 }
 
 function subnetOf(step: Step): string {
   return "subnetId" in step ? step.subnetId : "";
+}
+
+function kindOf(step: Step): StepKind {
+  return { purpose: isGrowth(step) ? "growth" : "giving-back", makesInterface: step.kind === "create-interface" };
+}
+
+/** What the subnet could not give is what was asked for, whatever code EC2 chose to say so with. */
+function unitAsked(step: Step): BlockUnit {
+  return isGrowth(step) ? unitOf(step) : "address";
 }
 
 /** A step that removes what a crash left behind. */

@@ -70,6 +70,9 @@ export class Activities {
     const reason = new Error("the daemon stops");
     this.#stopped.abort(reason);
     for (const { controller } of this.#running.values()) controller.abort(reason);
-    await Promise.race([all(), sleep(this.#clock, 1_000)]);
+    // Cancelled at the end: a timer left behind would keep the process for its second.
+    const over = new AbortController();
+    await Promise.race([all(), sleep(this.#clock, 1_000, over.signal)]);
+    over.abort();
   }
 }

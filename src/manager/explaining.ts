@@ -1,5 +1,5 @@
 import { EnidError } from "../errors.ts";
-import type { Lease } from "../pool/index.ts";
+import type { Block, Lease } from "../pool/index.ts";
 import { type History, namesPod, podName } from "./history.ts";
 import type { NodeState } from "./node.ts";
 import type { Explanation, WaitingReport } from "./reports.ts";
@@ -21,7 +21,7 @@ export function explain(input: ExplainInput): Explanation {
   const state = node.pool.stateOf(subject);
   const history = input.history.about(subject);
   const leases = [...node.pool.leases()].filter(
-    (lease) => lease.address === subject || namesPod(subject, podName(lease.pod)),
+    (lease) => lease.address === subject || lease.ipv6Address === subject || namesPod(subject, podName(lease.pod)),
   );
   const waiting = input.waiting.filter(({ pod }) => namesPod(subject, podName(pod)));
   const base = { subject, history, leases: leases.map((lease) => located(node, lease)) };
@@ -32,13 +32,18 @@ export function explain(input: ExplainInput): Explanation {
     return {
       ...base,
       address: undefined,
-      answer: `${podName(lease.pod)} has ${lease.address}`,
+      answer: `${podName(lease.pod)} has ${[lease.address, lease.ipv6Address].filter(Boolean).join(" and ")}`,
       because: leaseReasons(node, lease),
     };
   }
   const last = history.at(-1);
   if (last === undefined) throw new EnidError("ENID_NOTHING_KNOWN", { subject });
-  return { ...base, address: undefined, answer: `${subject} has no address here now`, because: [`last: ${last.what}`] };
+  return { ...base, address: undefined, answer: goneSaid(subject), because: [`last: ${last.what}`] };
+}
+
+function goneSaid(subject: string): string {
+  const isAddress = /^[0-9.]+$/.test(subject) || subject.includes(":");
+  return isAddress ? `${subject} is no address of this node now` : `${subject} has no address here now`;
 }
 
 function explainAddress(
@@ -54,10 +59,13 @@ function explainAddress(
   const because: string[] = [];
   if (lease !== undefined) because.push(...leaseReasons(node, lease));
   if (state === "free") {
+    because.push(unusable === "" ? freeBecause(block) : `no pod is given it: ${unusable}`);
+  }
+  if (state === "releasing") because.push("it is being given back to EC2, so no pod gets it");
+  const lostSinceMs = block === undefined ? undefined : node.lostSinceMs.get(block.cidr);
+  if (lostSinceMs !== undefined) {
     because.push(
-      unusable === ""
-        ? "it is free; pods are put on the fullest interface first, and the address that is free longest is leased next"
-        : `no pod is given it: ${unusable}`,
+      `it is lost: EC2 says since ${new Date(lostSinceMs).toISOString()} that the node no longer has it; its lease stays, and nobody else gets it`,
     );
   }
   if (cooling !== undefined) {
@@ -79,6 +87,12 @@ function explainAddress(
       coolingUntilMs: cooling?.untilMs ?? 0,
     },
   };
+}
+
+function freeBecause(block: Block | undefined): string {
+  const next = "the address that is free longest is leased next";
+  if (block?.kind !== "prefix") return `it is free; pods are put on the fullest interface first, and ${next}`;
+  return `it is free; pods are put into the fullest prefix first, into nearly empty ones last, so that these can be given back whole, and ${next}`;
 }
 
 function explainWaiting(input: ExplainInput, waiting: readonly WaitingReport[]) {

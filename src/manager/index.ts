@@ -1,4 +1,5 @@
 export { DEGRADATION_NAMES, type DegradationName } from "./degradations.ts";
+export { planAfresh } from "./dry-run.ts";
 export { LIMITS } from "./limits.ts";
 export { Manager, type ManagerOptions } from "./manager.ts";
 export { NodeState } from "./node.ts";

@@ -1,7 +1,8 @@
 import type { Clock } from "../adapters/index.ts";
+import { attachmentToEnd } from "../adoption/index.ts";
 import { EnidError } from "../errors.ts";
 import type { AddAnswer, AddRequest } from "../handoff/cni/port.ts";
-import type { Attachment, Lease } from "../pool/index.ts";
+import type { Attachment, Lease, Pod } from "../pool/index.ts";
 import { type History, podName } from "./history.ts";
 import type { Ledger } from "./ledger.ts";
 import { LIMITS } from "./limits.ts";
@@ -65,11 +66,11 @@ export class Leasing {
     // A caller that goes away after its lease was made keeps it: the runtime repeats the ADD or sends DEL, and a repeated
     // ADD may have been answered with this very lease already.
     const lease = await this.#obtain(key, request, signal);
-    return { address: lease.address };
+    return answerOf(lease);
   }
 
   /** Ends the lease; resolves once durable, or once queued for a disk that refuses to write. */
-  async remove(attachment: Attachment): Promise<void> {
+  async remove(attachment: Attachment, pod?: Pod): Promise<void> {
     const key = attachmentKey(attachment);
     const waiting = this.#waiting.get(key);
     if (waiting !== undefined) {
@@ -80,14 +81,13 @@ export class Leasing {
     this.#committing.delete(key);
     const { node, clock, ledger, history } = this.#options;
     const nowMs = clock.nowMs();
-    const ended = node.pool.release(attachment, nowMs, node.settings.values["cooling-seconds"] * 1_000);
+    // A sandbox that waited here is not the one that another IPAM gave an address.
+    const ending = waiting === undefined ? attachmentToEnd(node.pool, attachment, pod) : attachment;
+    const ended = node.pool.release(ending, nowMs, node.settings.values["cooling-seconds"] * 1_000);
     if (ended === undefined) return;
-    history.add(
-      nowMs,
-      podName(ended.lease.pod),
-      ended.lease.address,
-      `${ended.lease.address} was released and cools down`,
-    );
+    for (const address of addressesOf(ended.lease)) {
+      history.add(nowMs, podName(ended.lease.pod), address, `${address} was released and cools down`);
+    }
     // Kept by the wall: the next process does not know how far the wall has left the steady time of this one.
     const cooling = { ...ended.cooling, untilMs: ended.cooling.untilMs + this.#options.wallAheadMs() };
     const written = ledger.eventually([{ kind: "lease-end", lease: ended.lease, cooling }]);
@@ -128,7 +128,7 @@ export class Leasing {
     const latestMs = Math.max(...[...this.#waiting.values()].map(({ first }) => first.deadlineMs));
     let inTime = 0;
     for (const { untilMs } of pool.coolings()) if (untilMs < latestMs) inTime++;
-    return Math.min(inTime, pool.usableCounts().cooling);
+    return Math.min(inTime, pool.usableCounts(this.#options.node.family).cooling);
   }
 
   rejectAll(error: EnidError): void {
@@ -166,16 +166,14 @@ export class Leasing {
   #lease(key: string, request: AddRequest): Promise<Lease> | undefined {
     const { node, clock, history } = this.#options;
     const nowMs = clock.nowMs();
-    const outcome = node.pool.lease(request.attachment, request.pod, nowMs);
+    const families = node.settings.values["ip-families"];
+    const outcome = node.pool.lease(request.attachment, request.pod, nowMs, families);
     if (outcome.kind === "none") return undefined;
     // The state had it (the pod waited since before that was loaded): durable already, and nothing may take it back.
     if (outcome.kind === "existing") return Promise.resolve(outcome.lease);
-    history.add(
-      nowMs,
-      podName(request.pod),
-      outcome.lease.address,
-      `${podName(request.pod)} was given ${outcome.lease.address}`,
-    );
+    for (const address of addressesOf(outcome.lease)) {
+      history.add(nowMs, podName(request.pod), address, `${podName(request.pod)} was given ${address}`);
+    }
     this.#options.changed(false);
     return this.#commit(key, outcome.lease);
   }
@@ -248,6 +246,15 @@ export class Leasing {
 }
 
 const DELETED = "the pod was deleted while it waited";
+
+/** The addresses of a lease, the IPv4 one first. */
+function addressesOf({ address, ipv6Address }: Lease): readonly string[] {
+  return ipv6Address === undefined ? [address] : [address, ipv6Address];
+}
+
+function answerOf({ address, ipv6Address }: Lease): AddAnswer {
+  return ipv6Address === undefined ? { address } : { address, ipv6Address };
+}
 
 /** NUL cannot be part of an environment variable, so no two attachments share a key. */
 function attachmentKey(attachment: Attachment): string {

@@ -10,6 +10,10 @@ export const LIMITS = {
   refillDelayMs: 1_000,
   /** The same once less than half of the buffer is left. */
   refillSoonMs: 250,
+  /** A buffer that is at least half full is filled up within this: then a trickle of pods is a call for several of them. */
+  refillLongestMs: 2 * 60_000,
+  /** A smaller buffer is filled up at once: half of it is too little to lean on. */
+  refillAtOnceBelow: 4,
   /** The loop looks around at least this often. */
   heartbeatMs: 10_000,
   /** ADDs that may wait at once; a node holds at most some hundred pods. */
@@ -43,14 +47,21 @@ export const LIMITS = {
   configurationFirstMs: 15_000,
   configurationLongestMs: 5 * 60_000,
   staleMs: 2_000,
+  /** An interface was made for nothing and deleted again: that must not become a habit. */
+  placeRefusedFirstMs: 10_000,
+  placeRefusedLongestMs: 15 * 60_000,
   bugMs: 5 * 60_000,
 
   settleFirstMs: 500,
   settleLongestMs: 60_000,
   /** An unsettled intent holds back growth for this long; then growth goes on beside it. */
   unsettledCountsMs: 60_000,
-  /** Settling gives up finishing and undoes after this many tries. */
-  settleTriesBeforeUndo: 4,
+  /**
+   * Settling gives up finishing and undoes after this many tries: undoing what only waits for EC2 to be well again would
+   * cost as many calls as finishing it.
+   */
+  settleTriesBeforeUndo: 6,
+  settleTriesOfPassing: 30,
 
   /** One activity (describe, step, settle) may take this long in all before it is aborted and counts as unknown. */
   activityMs: 5 * 60_000,
@@ -60,6 +71,20 @@ export const LIMITS = {
 
   /** What was aborted is waited for this long: then its answer, should one come, counts for nothing. */
   abortGraceMs: 5_000,
+
+  /** Quiet times differ by this share, so that nodes whose pods ended together do not call together. */
+  quietJitter: 0.25,
+  /** Where demand never keeps still: what was beyond the watermarks for as many quiet times goes. */
+  quietTimesOfUnrest: 5,
+
+  /** Leftovers of the cluster are looked for about this often; the first look comes within the first period. */
+  sweepEveryMs: 60 * 60_000,
+  sweepJitter: 0.5,
+  /** Seen twice with at least this pause, and older than the age: nobody is about to attach it any more. */
+  leftoverPauseMs: 30 * 60_000,
+  leftoverAgeMs: 60 * 60_000,
+  /** Removed by one node after one look: many nodes look. */
+  leftoversAtOnce: 5,
 
   selfCheckEveryMs: 60_000,
   historyEntries: 4_000,

@@ -1,14 +1,16 @@
 import { type Clock, type Random, steady } from "../adapters/index.ts";
+import type { AdoptionText } from "../adoption/index.ts";
 import type { Settings } from "../configuration/index.ts";
 import { EnidError } from "../errors.ts";
 import type { AddAnswer, AddRequest, LeaseService } from "../handoff/cni/port.ts";
-import { type Plan, plan } from "../planning/index.ts";
-import type { Attachment, Lease } from "../pool/index.ts";
+import type { Attachment, Lease, Pod } from "../pool/index.ts";
 import { Actor, removalOf } from "./acting.ts";
 import { Activities } from "./activities.ts";
+import { adoptLeases } from "./adopting.ts";
 import { Degradations } from "./degradations.ts";
 import { dryRun } from "./dry-run.ts";
 import { explain } from "./explaining.ts";
+import { GivingBack } from "./giving-back.ts";
 import { History } from "./history.ts";
 import { Leasing } from "./leasing.ts";
 import { Ledger } from "./ledger.ts";
@@ -16,15 +18,17 @@ import { LIMITS } from "./limits.ts";
 import { Loop } from "./loop.ts";
 import { NodeState } from "./node.ts";
 import { Observer } from "./observing.ts";
-import type { NodeFacts, Provider, Store, Telemetry } from "./ports/index.ts";
-import { hopelessCount, shortfallError, whyNone } from "./reasons.ts";
-import type { Explanation, ManagerControl, PlanReport, StatusReport } from "./reports.ts";
+import { Planner } from "./planner.ts";
+import type { Provider, Store, Telemetry } from "./ports/index.ts";
+import { readyAt, stillStarting } from "./readiness.ts";
+import type { AdoptionReport, Explanation, ManagerControl, PlanReport, StatusReport } from "./reports.ts";
 import { restorePool } from "./restoring.ts";
 import { Restraint } from "./restraint.ts";
 import { SelfCheck } from "./self-check.ts";
 import { type ConfigurationOffer, SettingsKeeper } from "./settings-keeper.ts";
 import { statusReport } from "./status.ts";
 import { Surveyor, selectionKey } from "./surveying.ts";
+import { Sweeper } from "./sweeping.ts";
 
 export interface ManagerOptions {
   readonly provider: Provider;
@@ -34,6 +38,8 @@ export interface ManagerOptions {
   readonly telemetry: Telemetry;
   /** Identity of this boot of the machine: leases of another boot are over. */
   readonly bootId: string;
+  /** Name of the machine, for the tags of interfaces that are made. Absent = none. */
+  readonly nodeName?: string;
 }
 
 /**
@@ -63,6 +69,9 @@ export class Manager implements ManagerControl, LeaseService {
   readonly #actor: Actor;
   readonly #surveyor: Surveyor;
   readonly #leasing: Leasing;
+  readonly #givingBack: GivingBack;
+  readonly #sweeper: Sweeper;
+  readonly #planner: Planner;
   readonly #loop: Loop;
   readonly #selfCheck: SelfCheck;
   readonly #history = new History(LIMITS.historyEntries);
@@ -71,7 +80,6 @@ export class Manager implements ManagerControl, LeaseService {
   #begun = false;
   #warm = false;
   #stopping = false;
-  #lastPlan: Plan | undefined;
 
   constructor(options: ManagerOptions) {
     this.#provider = options.provider;
@@ -112,6 +120,7 @@ export class Manager implements ManagerControl, LeaseService {
       restraint: this.#restraint,
       activities: this.#activities,
       random: this.#random,
+      nodeName: options.nodeName ?? "",
       outdated: () => this.#surveyor.outdated(LIMITS.staleMs),
       distrustSubnets: () => this.#surveyor.distrustSubnets(),
     });
@@ -130,8 +139,24 @@ export class Manager implements ManagerControl, LeaseService {
       ...shared,
       wallAheadMs: () => options.clock.nowMs() - clock.nowMs(),
       closed: () => this.#closed(),
-      whyNone: () => this.#whyNone(),
-      changed: (urgent) => (urgent ? this.#loop.wakeAfterBurst() : this.#loop.wake(this.#refillMs())),
+      whyNone: () => this.#planner.whyNone(),
+      changed: (urgent) => this.#demandChanged(urgent),
+    });
+    this.#givingBack = new GivingBack(this.#node, clock, this.#random);
+    const others = { restraint: this.#restraint, activities: this.#activities, random: this.#random };
+    this.#sweeper = new Sweeper({
+      ...shared,
+      ...others,
+      provider: this.#provider,
+      begin: (step) => this.#actor.begin(step),
+    });
+    this.#planner = new Planner({
+      ...shared,
+      ...others,
+      surveyor: this.#surveyor,
+      actor: this.#actor,
+      leasing: this.#leasing,
+      givingBack: this.#givingBack,
     });
   }
 
@@ -150,7 +175,11 @@ export class Manager implements ManagerControl, LeaseService {
     const sameSelection = loaded.resolution?.selection === selectionKey(this.#keeper.settings);
     // Another boot may be another instance started from this disk: then nothing is served before the node is known.
     this.#warm = sameBoot && sameSelection && state.instanceId !== "" && state.blocks.length > 0;
-    if (this.#warm) this.#node.trusted = new Set(loaded.resolution?.subnetIds);
+    if (this.#warm) {
+      this.#node.trusted = new Set(loaded.resolution?.subnetIds);
+      this.#surveyor.spread(this.#keeper.settings.values["start-jitter-seconds"] * 1_000);
+    }
+    if (state.interfaces.length > 0) this.#observer.followsAnother();
     restorePool(this.#node, state, this.#clock.nowMs(), this.#telemetry);
     this.#actor.adopt(state.intents);
     // Recorded with the identity, so that a boot in which the node was never identified has no warm start either.
@@ -186,10 +215,10 @@ export class Manager implements ManagerControl, LeaseService {
     return this.#leasing.add(request, signal);
   }
 
-  remove(attachment: Attachment): Promise<void> {
+  remove(attachment: Attachment, pod?: Pod): Promise<void> {
     // Before the state is loaded every pod looks unknown: the runtime has to ask again.
     if (!this.#begun) return Promise.reject(this.#closed());
-    return this.#leasing.remove(attachment);
+    return this.#leasing.remove(attachment, pod);
   }
 
   lookup(attachment: Attachment): Lease | undefined {
@@ -200,9 +229,9 @@ export class Manager implements ManagerControl, LeaseService {
     const closed = this.#closed();
     if (closed !== undefined) return closed;
     const { available } = this.#node.supply();
-    const wanted = this.#readyAt();
+    const wanted = readyAt(this.#node);
     if (available >= wanted) return undefined;
-    return new EnidError("ENID_NOT_READY", { available, wanted, reason: this.#whyNone().message });
+    return new EnidError("ENID_NOT_READY", { available, wanted, reason: this.#planner.whyNone().message });
   }
 
   /** Monotonic ms since the loop ticked last; the liveness check compares it with the heartbeat. */
@@ -220,11 +249,14 @@ export class Manager implements ManagerControl, LeaseService {
       provider: this.#provider.name,
       node: this.#node,
       restraint: this.#restraint,
+      givingBack: this.#givingBack,
       waiting: this.#leasing.waiting(),
       degraded: this.#degradations.list(),
       configuration: this.#keeper.report(this.#node.facts),
       store: this.#store.facts(),
       observedAtMs: this.#surveyor.observedAtMs,
+      budget: this.#provider.budget?.(),
+      refillAtMs: this.#planner.refillAtMs,
     });
   }
 
@@ -233,6 +265,7 @@ export class Manager implements ManagerControl, LeaseService {
       node: this.#node,
       provider: this.#provider,
       restraint: this.#restraint,
+      giveBack: this.#planner.giveBack(),
       nowMs: this.#clock.nowMs(),
       waiting: this.#leasing.waitingCount + waiting,
       obstacle: this.#closed() ?? this.#surveyor.resolveError,
@@ -245,9 +278,24 @@ export class Manager implements ManagerControl, LeaseService {
       node: this.#node,
       history: this.#history,
       waiting: this.#leasing.waiting(),
-      whyNone: () => this.#closed() ?? this.#whyNone(),
+      whyNone: () => this.#closed() ?? this.#planner.whyNone(),
       nowMs: this.#clock.nowMs(),
     });
+  }
+
+  /** Takes over the leases that another IPAM's record states (docs/adoption.md). */
+  adoptLeases(request: AdoptionText, dryRun: boolean): Promise<AdoptionReport> {
+    if (this.#closed() !== undefined) return Promise.reject(this.#closed());
+    const options = {
+      node: this.#node,
+      ledger: this.#ledger,
+      provider: this.#provider,
+      clock: this.#clock,
+      history: this.#history,
+      telemetry: this.#telemetry,
+      askCloud: () => this.#surveyor.askCloud(0),
+    };
+    return adoptLeases(options, request, dryRun);
   }
 
   leases(): readonly Lease[] {
@@ -271,7 +319,7 @@ export class Manager implements ManagerControl, LeaseService {
     return this.#keeper.settings;
   }
 
-  /** One round: time passes, what is free is given out, what is due is looked at, and a plan is begun. */
+  /** One round: what is free is given out, what is due is looked at, and a plan is begun. */
   #tick(): number {
     const nowMs = this.#clock.nowMs();
     const ended = this.#node.pool.cool(nowMs);
@@ -283,6 +331,8 @@ export class Manager implements ManagerControl, LeaseService {
     if (facts !== undefined) {
       this.#actor.settleDue();
       this.#selfCheck.checkDue(nowMs);
+      this.#givingBack.look();
+      if (this.#selfCheck.broken === undefined) this.#sweeper.sweepDue();
     }
     if (
       facts !== undefined &&
@@ -290,9 +340,18 @@ export class Manager implements ManagerControl, LeaseService {
       this.#surveyor.current &&
       this.#selfCheck.broken === undefined
     ) {
-      this.#planAndAct(facts, nowMs);
+      this.#planner.round(facts, nowMs);
     } else this.#leasing.expire(undefined);
     return this.#pauseMs();
+  }
+
+  #demandChanged(urgent: boolean): void {
+    if (!urgent) {
+      this.#loop.wake(this.#refillMs());
+      return;
+    }
+    this.#surveyor.hurry();
+    this.#loop.wakeAfterBurst();
   }
 
   #refillMs(): number {
@@ -310,43 +369,12 @@ export class Manager implements ManagerControl, LeaseService {
       this.#restraint.nextMs(),
       this.#ledger.refusedUntilMs,
       ...this.#surveyor.nextMs(),
+      ...this.#givingBack.nextMs(),
+      this.#sweeper.nextMs(),
     ];
     // A moment that has passed and still stands waits for an activity, whose end wakes the loop.
     const future = moments.filter((moment) => moment !== undefined && moment > nowMs) as number[];
     return future.length === 0 ? LIMITS.heartbeatMs : Math.max(1, Math.min(...future) - nowMs);
-  }
-
-  #planAndAct(facts: NodeFacts, nowMs: number): void {
-    const input = this.#node.planInput(facts, nowMs, this.#leasing.waitingCount, this.#restraint);
-    this.#lastPlan = plan(input);
-    const { steps, shortfall, planned, deferred = 0 } = this.#lastPlan;
-    // Growth never acts on old subnet facts, and a subnet that was empty is looked at again: when the look-up that
-    // begins now ends, there is another tick.
-    const fresh = this.#surveyor.fresh(nowMs);
-    const waits = !fresh && (steps.length > 0 || shortfall?.kind === "subnets-empty");
-    this.#surveyor.growthWaits(waits);
-    if (waits) this.#surveyor.look(nowMs);
-    if (fresh && nowMs >= this.#ledger.refusedUntilMs) for (const step of steps) this.#actor.begin(step);
-    if (steps.length === 0 && shortfall?.kind !== "blocked") this.#restraint.rest();
-    this.#reportShortfall(shortfall, nowMs);
-    const supply = {
-      waiting: input.waiting,
-      pending: input.pending + planned + deferred,
-      free: this.#node.supply().free,
-      coolingInTime: this.#leasing.coolingInTime(),
-    };
-    const hopeless = hopelessCount(this.#lastPlan, supply, this.#node);
-    this.#leasing.expire(hopeless === 0 ? undefined : { count: hopeless, reason: this.#whyNone() });
-  }
-
-  #reportShortfall(shortfall: Plan["shortfall"], nowMs: number): void {
-    const error = shortfall && shortfallError(shortfall, { node: this.#node, restraint: this.#restraint });
-    if (error !== undefined && shortfall?.kind === "subnets-empty")
-      this.#degradations.set("subnet-exhausted", error, nowMs);
-    // A buffer that cannot be had is no trouble while there is a free address.
-    if (error !== undefined && shortfall?.kind === "instance-full" && this.#node.supply().free === 0)
-      this.#degradations.set("instance-full", error, nowMs);
-    else this.#degradations.clear("instance-full");
   }
 
   #apply(settings: Settings): void {
@@ -354,6 +382,9 @@ export class Manager implements ManagerControl, LeaseService {
     this.#node.settings = settings;
     if (selectionChanged) this.#surveyor.selectionChanged();
     this.#restraint.lift();
+    this.#planner.settingsChanged();
+    const retired = this.#node.retirePrimaries();
+    if (retired.length > 0) void this.#ledger.eventually([{ kind: "blocks-remove", cidrs: retired }]);
     if (this.#node.refreshUsability()) this.#surveyor.outdated(0);
     this.#loop.wake(0);
   }
@@ -364,32 +395,6 @@ export class Manager implements ManagerControl, LeaseService {
     if (!this.#begun) return new EnidError("ENID_STARTING", { waitingFor: "the state is being loaded" });
     if (this.#selfCheck.broken !== undefined) return this.#selfCheck.broken;
     if (this.#warm || this.#surveyor.observed) return undefined;
-    const why = (waitingFor: string, doing: string) => {
-      const degraded = this.#degradations.list().find(({ name }) => STARTING_OBSTACLES.includes(name));
-      return new EnidError("ENID_STARTING", { waitingFor: `${waitingFor} (${degraded?.error.message ?? doing})` });
-    };
-    if (this.#node.facts === undefined) return why("who this node is", "instance metadata is being read");
-    return why("what this node holds", "EC2 is being asked");
-  }
-
-  #whyNone(): EnidError {
-    return whyNone({
-      node: this.#node,
-      restraint: this.#restraint,
-      surveyor: this.#surveyor,
-      degradations: this.#degradations,
-      diskError: this.#ledger.refusal,
-      plan: this.#lastPlan,
-      nowMs: this.#clock.nowMs(),
-    });
-  }
-
-  /** Addresses at which the node counts as ready: min-allocate, at least one, at most what it can hold. */
-  #readyAt(): number {
-    const { minAllocate, maxAllocate } = this.#node.watermarks();
-    const most = Math.min(this.#node.capacity() || Number.POSITIVE_INFINITY, maxAllocate || Number.POSITIVE_INFINITY);
-    return Math.min(Math.max(1, minAllocate), most);
+    return stillStarting(this.#node, this.#degradations);
   }
 }
-
-const STARTING_OBSTACLES = ["node-unknown", "no-subnet", "no-security-group", "cloud-away"];

@@ -1,17 +1,9 @@
-import type { Settings } from "../configuration/index.ts";
+import { prefixModeOf, type Settings } from "../configuration/index.ts";
 import type { EnidError } from "../errors.ts";
-import {
-  effectivePreAllocate,
-  nodeMaximum,
-  type PlanInput,
-  type PlanInterface,
-  type PlanSubnet,
-  type Step,
-} from "../planning/index.ts";
-import { Pool } from "../pool/index.ts";
-import { LIMITS } from "./limits.ts";
+import { effectivePreAllocate, nodeMaximum, type PlanInput, type Step } from "../planning/index.ts";
+import { type Block, type Family, Pool, PoolError } from "../pool/index.ts";
 import type { Intent, InterfaceRecord, NodeFacts, Resolution } from "./ports/index.ts";
-import type { Restraint } from "./restraint.ts";
+import { takenFromSubnet } from "./step-sizes.ts";
 
 /** A step under way: its durable intent and what is known of it in this process. */
 export interface RunningIntent {
@@ -38,6 +30,17 @@ export class NodeState {
   readonly takenSince = new Map<string, number>();
   /** Addresses on an interface that the pool holds under another one, where a lease keeps them; they take slots here. */
   readonly strays = new Map<string, number>();
+  /**
+   * Blocks that a step brought while the pool held them elsewhere, where they were on their way back: EC2 gives what it
+   * got back to the next who asks, also before the answer is here that it has it. They join when the others have left.
+   */
+  readonly homeless = new Map<string, Block>();
+  /** Since when nothing on an interface is leased or cools; wall ms. */
+  readonly idleSinceMs = new Map<string, number>();
+  /** What went back to the cloud since the process started. */
+  readonly givenBack = { addresses: 0, interfaces: 0 };
+  /** Blocks in use that EC2 says twice the node does not have, and since when (wall ms): their leases are `lost`. */
+  readonly lostSinceMs = new Map<string, number>();
   settings: Settings;
   /** Subnets that the same selection allowed when EC2 was asked last: the warm start serves from them until it is asked. */
   trusted: ReadonlySet<string> = new Set();
@@ -53,15 +56,21 @@ export class NodeState {
     this.intents.clear();
     this.takenSince.clear();
     this.strays.clear();
+    this.homeless.clear();
+    this.idleSinceMs.clear();
+    this.lostSinceMs.clear();
     this.trusted = new Set();
   }
 
   /** Why the interface carries no pods under the settings; empty when it may. */
   unusableBecause(record: InterfaceRecord): string {
     const firstIndex = this.settings.values["first-interface-index"];
-    if (record.foreign) return "managed by somebody else or excluded by eni.exclude-interface-tags";
+    if (record.foreign) {
+      return record.foreignBecause ?? "managed by somebody else or excluded by eni.exclude-interface-tags";
+    }
     if (record.deviceIndex < 0) return "not attached";
-    if (record.deviceIndex < firstIndex)
+    if (this.#isLeaving(record.id)) return "it is being removed";
+    if (record.networkCard === 0 && record.deviceIndex < firstIndex)
       return `device index ${record.deviceIndex} is below first-interface-index ${firstIndex}`;
     if (this.resolution === undefined) {
       return this.trusted.has(record.subnetId) ? "" : "the allowed subnets are not known yet";
@@ -76,14 +85,34 @@ export class NodeState {
     for (const record of this.interfaces.values()) {
       const usable = this.unusableBecause(record) === "";
       more ||= usable && this.pool.interface(record.id)?.usable === false;
-      this.pool.upsertInterface({ id: record.id, index: record.deviceIndex, usable });
+      this.pool.upsertInterface({ id: record.id, index: this.poolIndex(record), usable });
     }
     return more;
   }
 
+  /** Order of filling: card after card, on each by device index. */
+  poolIndex({ networkCard, deviceIndex }: InterfaceRecord): number {
+    return deviceIndex < 0 ? deviceIndex : networkCard * 1_000 + deviceIndex;
+  }
+
+  /** All blocks of the interface, of either family. */
+  cidrsOn(interfaceId: string): string[] {
+    const blocks = [...this.pool.blocks()].map(({ block }) => block);
+    return blocks.filter((block) => block.interfaceId === interfaceId).map((block) => block.cidr);
+  }
+
+  /** The interface is the node's no longer; no block of it is left in the pool. */
+  forgetInterface(interfaceId: string): void {
+    this.interfaces.delete(interfaceId);
+    this.strays.delete(interfaceId);
+    this.idleSinceMs.delete(interfaceId);
+    this.pool.removeInterface(interfaceId);
+  }
+
   /** Pod addresses the node can hold at most under the settings; 0 while the limits are unknown. */
   capacity(): number {
-    return this.facts === undefined ? 0 : nodeMaximum(this.#planLimits(this.facts));
+    if (this.facts === undefined) return 0;
+    return nodeMaximum(this.planLimits(this.facts), { prefixes: this.takesPrefixes });
   }
 
   watermarks(): PlanInput["watermarks"] {
@@ -92,7 +121,9 @@ export class NodeState {
     const preAllocate =
       this.facts === undefined
         ? configured
-        : effectivePreAllocate(configured, origins["pre-allocate"].kind === "default", this.#planLimits(this.facts));
+        : effectivePreAllocate(configured, origins["pre-allocate"].kind === "default", this.planLimits(this.facts), {
+            prefixes: this.takesPrefixes,
+          });
     return {
       preAllocate,
       minAllocate: values["min-allocate"],
@@ -101,72 +132,75 @@ export class NodeState {
     };
   }
 
+  /** The family that decides whether a pod can be served: IPv4, unless pods have IPv6 addresses only. */
+  get family(): Family {
+    return this.settings.values["ip-families"] === "ipv6" ? "ipv6" : "ipv4";
+  }
+
+  /** Whether pods get IPv6 addresses. */
+  get servesIpv6(): boolean {
+    return this.settings.values["ip-families"] !== "ipv4";
+  }
+
+  /** Whether the node grows by prefixes. */
+  get takesPrefixes(): boolean {
+    return prefixModeOf(this.settings) !== "off" && this.facts !== undefined && carriesPrefixes(this.facts);
+  }
+
   /** Addresses on usable interfaces: what the watermarks count. Cooling ones are not to be given out, so they are used. */
-  supply(): { available: number; used: number; free: number } {
-    const counts = this.pool.usableCounts();
+  supply(family: Family = this.family): { available: number; used: number; free: number } {
+    const counts = this.pool.usableCounts(family);
     return { available: counts.total - counts.releasing, used: counts.leased + counts.cooling, free: counts.free };
   }
 
-  planInput(facts: NodeFacts, nowMs: number, waiting: number, restraint: Restraint): PlanInput {
-    const counting = [...this.intents.values()].filter((running) => countsAsPending(running, nowMs));
-    const blocked = restraint.blocked();
-    const blocks = new Map(this.pool.interfaceCounts().map((counts) => [counts.id, counts.blocks]));
-    const slots = facts.limits.ipv4PerInterface - 1;
-    const interfaces = [...this.interfaces.values()]
-      .filter((record) => record.deviceIndex >= 0)
-      .map((record): PlanInterface => {
-        const pendingHere = counting.filter(({ intent }) => addsTo(intent, record));
-        const pending = pendingHere.reduce((sum, { intent }) => sum + stepCount(intent), 0);
-        // While a step cannot be settled nothing more is added here, so growth goes on elsewhere.
-        const stuck = this.isBusy(record.id) && pendingHere.length === 0;
-        return {
-          id: record.id,
-          deviceIndex: record.deviceIndex,
-          networkCard: record.networkCard,
-          subnetId: record.subnetId,
-          usable: this.unusableBecause(record) === "",
-          slots,
-          slotsTaken: (blocks.get(record.id) ?? 0) + (this.strays.get(record.id) ?? 0),
-          slotsPending: stuck ? slots : pending,
-        };
-      });
-    const { available, used } = this.supply();
-    const creating = [...this.intents.values()].filter(({ intent }) => intent.step.kind === "create-interface");
-    const making = counting.flatMap(({ intent }) => this.#beingMade(intent, interfaces, slots));
-    return {
-      nowMs,
-      watermarks: this.watermarks(),
-      available,
-      used,
-      waiting,
-      pending: counting.reduce((sum, { intent }) => sum + stepCount(intent), 0),
-      interfaces: [...interfaces, ...making],
-      pendingDeviceIndexes: creating.flatMap(({ intent }) =>
-        "deviceIndex" in intent.step ? [intent.step.deviceIndex] : [],
-      ),
-      subnets: this.planSubnets(restraint),
-      limits: this.#planLimits(facts),
-      ...(blocked === undefined ? {} : { blocked: { untilMs: blocked.untilMs, reason: blocked.error.message } }),
-    };
+  /** How many pods can be given all of their addresses now. */
+  freeForPods(): number {
+    const { free } = this.supply();
+    return this.settings.values["ip-families"] === "dual" ? Math.min(free, this.supply("ipv6").free) : free;
   }
 
-  /** An interface that a step makes and nobody has seen yet: planning waits for its free slots instead of making another. */
-  #beingMade({ step, interfaceId, id }: Intent, seen: readonly PlanInterface[], slots: number): PlanInterface[] {
-    if (step.kind !== "create-interface" || seen.some((one) => one.id === interfaceId)) return [];
-    const { deviceIndex, subnetId, count } = step;
-    return [{ id: interfaceId ?? id, deviceIndex, subnetId, usable: true, slots, slotsTaken: 0, slotsPending: count }];
+  /** Enters the block unless the pool holds it, or something that overlaps it. Answers whether it was entered. */
+  enter(block: Block): boolean {
+    try {
+      return this.pool.addBlock(block);
+    } catch (error) {
+      // A lost lease may still keep an address that EC2 gave to this node anew: it is nobody's until that lease ends.
+      if (error instanceof PoolError && error.refusal === "overlap") return false;
+      throw error;
+    }
   }
 
-  /** Allowed subnets, their free counts less what was asked for since they were read. */
-  planSubnets(restraint: Restraint): PlanSubnet[] {
-    return (this.resolution?.subnets ?? []).map((subnet) => {
-      const blockedUntilMs = restraint.subnetBlockedUntilMs(subnet.id);
-      return {
-        id: subnet.id,
-        freeAddresses: Math.max(0, subnet.freeAddresses - (this.takenSince.get(subnet.id) ?? 0)),
-        ...(blockedUntilMs === 0 ? {} : { blockedUntilMs }),
-      };
-    });
+  /** The primary address as a block for pods (use-primary-address); undefined where it is not for pods. */
+  primaryBlock(record: InterfaceRecord): Block | undefined {
+    if (!this.settings.values["use-primary-address"] || record.primaryAddress === "") return undefined;
+    // The address of the node itself is for no pod.
+    if (record.foreign || record.id === this.facts?.primaryInterfaceId || this.facts === undefined) return undefined;
+    return { cidr: `${record.primaryAddress}/32`, interfaceId: record.id, kind: "address" };
+  }
+
+  /**
+   * Primary addresses that are no longer for pods leave the pool, those in use once they are free; answers those that
+   * left.
+   */
+  retirePrimaries(): string[] {
+    const retired: string[] = [];
+    for (const record of this.interfaces.values()) {
+      const cidr = `${record.primaryAddress}/32`;
+      const known = this.holdsPrimary(record) ? this.pool.block(cidr) : undefined;
+      if (known === undefined || known.releasing > 0 || this.#isLeaving(record.id)) continue;
+      if (this.primaryBlock(record) !== undefined) {
+        if (!known.usable && !this.lostSinceMs.has(cidr)) this.pool.setBlockUsable(cidr, true);
+        continue;
+      }
+      if (known.leased + known.cooling > 0) this.pool.setBlockUsable(cidr, false);
+      else if (this.pool.removeBlock(cidr)) retired.push(cidr);
+    }
+    return retired;
+  }
+
+  /** Whether the pool holds the primary address of the interface: it takes no slot. */
+  holdsPrimary({ primaryAddress, id }: InterfaceRecord): boolean {
+    return primaryAddress !== "" && this.pool.block(`${primaryAddress}/32`)?.block.interfaceId === id;
   }
 
   /** Subnets of the usable interfaces with free slots; "any" while another interface can be made. */
@@ -174,7 +208,8 @@ export class NodeState {
     const limits = this.facts?.limits;
     const attached = [...this.interfaces.values()].filter(({ deviceIndex }) => deviceIndex >= 0);
     const making = [...this.intents.values()].filter(({ intent }) => intent.step.kind === "create-interface");
-    if (limits === undefined || attached.length + making.length < limits.maxInterfaces) return "any";
+    const places = limits?.cards?.reduce((sum, { maxInterfaces }) => sum + maxInterfaces, 0) ?? limits?.maxInterfaces;
+    if (limits === undefined || attached.length + making.length < (places ?? 0)) return "any";
     const blocks = new Map(this.pool.interfaceCounts().map((counts) => [counts.id, counts.blocks]));
     const open = attached.filter(
       (record) => this.unusableBecause(record) === "" && (blocks.get(record.id) ?? 0) < limits.ipv4PerInterface - 1,
@@ -185,9 +220,7 @@ export class NodeState {
   /** What a step takes out of its subnet (`sign` 1), or did not take after all (-1). */
   takeFromSubnet(step: Step, sign: 1 | -1): void {
     if (step.kind !== "add-blocks" && step.kind !== "create-interface") return;
-    // A new interface takes a primary address too.
-    const count = step.count + (step.kind === "create-interface" ? 1 : 0);
-    const taken = (this.takenSince.get(step.subnetId) ?? 0) + sign * count;
+    const taken = (this.takenSince.get(step.subnetId) ?? 0) + sign * takenFromSubnet(step);
     // Below zero, it was taken before the free addresses were read last.
     this.takenSince.set(step.subnetId, Math.max(0, taken));
   }
@@ -209,27 +242,26 @@ export class NodeState {
     );
   }
 
-  #planLimits(facts: NodeFacts): PlanInput["limits"] {
+  planLimits(facts: NodeFacts): PlanInput["limits"] {
+    const { maxInterfaces, ipv4PerInterface, cards } = facts.limits;
     return {
-      maxInterfaces: facts.limits.maxInterfaces,
-      addressesPerInterface: facts.limits.ipv4PerInterface,
+      maxInterfaces,
+      addressesPerInterface: ipv4PerInterface,
       firstInterfaceIndex: this.settings.values["first-interface-index"],
+      ...(cards === undefined ? {} : { cards }),
+      prefixes: carriesPrefixes(facts),
+      usePrimaryAddress: this.settings.values["use-primary-address"],
     };
+  }
+
+  #isLeaving(interfaceId: string): boolean {
+    return [...this.intents.values()].some(
+      ({ intent: { step } }) => step.kind === "remove-interface" && step.interfaceId === interfaceId,
+    );
   }
 }
 
-/** Addresses that an intent will bring. */
-export function stepCount(intent: Intent): number {
-  return intent.step.kind === "add-blocks" || intent.step.kind === "create-interface" ? intent.step.count : 0;
-}
-
-/** Also a create whose interface was observed before the step ended: its addresses are still to come into the pool. */
-function addsTo({ step, interfaceId }: Intent, record: InterfaceRecord): boolean {
-  if (step.kind === "add-blocks") return step.interfaceId === record.id;
-  return step.kind === "create-interface" && interfaceId === record.id;
-}
-
-/** An intent that cannot be settled must not hold back growth for ever; its device index stays taken all the same. */
-function countsAsPending(running: RunningIntent, nowMs: number): boolean {
-  return running.state === "running" || nowMs - running.sinceMs < LIMITS.unsettledCountsMs;
+/** Prefixes need Nitro or bare metal (EC2 User Guide, "Assign prefixes to network interfaces"). */
+function carriesPrefixes({ limits }: NodeFacts): boolean {
+  return limits.hypervisor === "nitro" || limits.bareMetal;
 }

@@ -2,8 +2,9 @@ import { EnidError } from "../errors.ts";
 import type { Plan, PlanSubnet, ShortfallReason } from "../planning/index.ts";
 import type { Degradations } from "./degradations.ts";
 import { LIMITS } from "./limits.ts";
-import { type NodeState, stepCount } from "./node.ts";
+import type { NodeState, RunningIntent } from "./node.ts";
 import type { Restraint } from "./restraint.ts";
+import { isGrowth, stepCount, stepIpv6Prefixes, stepSaid } from "./step-sizes.ts";
 import type { Surveyor } from "./surveying.ts";
 
 export interface ReasonInput {
@@ -29,13 +30,13 @@ export function whyNone(input: ReasonInput): EnidError {
   const shortfall = plan?.shortfall;
   if (shortfall !== undefined && isHard(shortfall) && unsettled === undefined) return shortfallError(shortfall, input);
   if (input.diskError !== undefined) return input.diskError;
-  const asks = (plan?.steps.length ?? 0) > 0 || shortfall?.kind === "subnets-empty";
+  const asks = (plan?.steps.length ?? 0) > 0 || (shortfall !== undefined && "subnets" in shortfall);
   if (asks && !surveyor.fresh(input.nowMs)) {
     return surveyor.resolveError ?? growing("EC2 to say how many addresses the subnets have");
   }
   if (shortfall !== undefined && !isHard(shortfall)) return shortfallError(shortfall, input);
-  const running = [...node.intents.values()].filter(({ state }) => state === "running");
-  const doing = running.map(({ intent }) => `${intent.step.kind} (${stepCount(intent)} addresses)`);
+  const running = [...node.intents.values()].filter(({ state, intent }) => state === "running" && brings(intent));
+  const doing = running.map(({ intent }) => stepSaid(intent.step));
   if (doing.length > 0) return growing(`EC2 to carry out ${doing.join(", ")}`);
   return unsettled ?? growing("the next plan");
 }
@@ -65,6 +66,20 @@ export function shortfallError(
     }
     case "subnets-empty":
       return subnetsEmpty(shortfall.subnets, node);
+    case "subnets-fragmented":
+      return new EnidError("ENID_SUBNET_FRAGMENTED", {
+        subnets: shortfall.subnets.map(({ id, freeAddresses }) => `${id}: ${freeAddresses} free`).join(", "),
+        retryAt: againAt(
+          shortfall.subnets.map(({ prefixesBlockedUntilMs }) => prefixesBlockedUntilMs),
+          node,
+        ),
+      });
+    case "prefixes-unsupported":
+      return new EnidError("ENID_PREFIXES_UNSUPPORTED", { instanceType: node.facts?.instanceType ?? "the instance" });
+    case "no-ipv6-subnet":
+      return new EnidError("ENID_NO_IPV6_SUBNET", {
+        subnets: shortfall.subnets.map(({ id }) => id).join(", ") || "none",
+      });
     case "no-subnet":
       return growing("EC2 to say which subnets are allowed");
     case "blocked":
@@ -74,11 +89,17 @@ export function shortfallError(
   }
 }
 
+const HARD: ReadonlySet<ShortfallReason["kind"]> = new Set([
+  "instance-full",
+  "max-allocate",
+  "no-usable-interface",
+  "prefixes-unsupported",
+  "no-ipv6-subnet",
+]);
+
 /** True when waiting does not help: only pods that end, or an operator, can. */
 export function isHard(shortfall: ShortfallReason): boolean {
-  return (
-    shortfall.kind === "instance-full" || shortfall.kind === "max-allocate" || shortfall.kind === "no-usable-interface"
-  );
+  return HARD.has(shortfall.kind);
 }
 
 /**
@@ -91,6 +112,8 @@ export function hopelessCount(
   node: NodeState,
 ): number {
   if (plan.shortfall === undefined || !isHard(plan.shortfall) || whatIsUnsettled(node) !== undefined) return 0;
+  // What is being given back or removed makes room for something else.
+  if ([...node.intents.values()].some(({ intent }) => !isGrowth(intent.step))) return 0;
   return Math.max(0, supply.waiting - supply.pending - supply.free - supply.coolingInTime);
 }
 
@@ -98,11 +121,14 @@ function growing(waitingFor: string, detail?: string): EnidError {
   return new EnidError("ENID_GROWING", { waitingFor: detail === undefined ? waitingFor : `${waitingFor} (${detail})` });
 }
 
+/** Whether a step that would bring addresses waits for EC2 to tell what became of it. */
+export function awaitsSettling(node: NodeState): boolean {
+  return whatIsUnsettled(node) !== undefined;
+}
+
 /** The steps that would bring addresses if it were known what became of them. */
 function whatIsUnsettled(node: NodeState): EnidError | undefined {
-  const unsettled = [...node.intents.values()].filter(
-    ({ state, intent }) => state === "unsettled" && stepCount(intent),
-  );
+  const unsettled = [...node.intents.values()].filter(({ state, intent }) => state === "unsettled" && brings(intent));
   if (unsettled.length === 0) return undefined;
   const kinds = unsettled.map(({ intent }) => intent.step.kind).join(", ");
   const error = unsettled.find((running) => running.error !== undefined)?.error;
@@ -114,11 +140,30 @@ function subnetsEmpty(all: readonly PlanSubnet[], node: NodeState): EnidError {
   const carrying = node.subnetsWithRoom();
   const short = carrying === "any" ? all : all.filter(({ id }) => carrying.has(id));
   const subnets = short.length > 0 ? short : all;
-  const againMs = subnets.map(({ blockedUntilMs }) => blockedUntilMs ?? node.resolvedAtMs + LIMITS.resolutionFreshMs);
-  const refused = subnets.some(({ blockedUntilMs }) => blockedUntilMs !== undefined);
-  return new EnidError("ENID_SUBNET_EMPTY", {
-    subnetId: subnets.map(({ id }) => id).join(", "),
-    freeAddresses: refused ? "too few" : subnets.reduce((sum, { freeAddresses }) => sum + freeAddresses, 0),
-    retryAt: new Date(Math.min(...againMs)).toISOString(),
-  });
+  const retryAt = againAt(
+    subnets.map(({ blockedUntilMs }) => blockedUntilMs),
+    node,
+  );
+  const [only, ...others] = subnets.map(freeSaid);
+  if (only !== undefined && others.length === 0) {
+    return new EnidError("ENID_SUBNET_EMPTY", { subnetId: only.id, freeAddresses: only.said, retryAt });
+  }
+  const said = subnets.map(freeSaid).map(({ id, said }) => `${id} has ${said} free`);
+  return new EnidError("ENID_SUBNETS_EMPTY", { subnets: said.join(", "), retryAt });
+}
+
+/** EC2 may refuse what its own count promises: the count lags, and what it reserves does not show. */
+function freeSaid({ id, freeAddresses, blockedUntilMs }: PlanSubnet): { id: string; said: string } {
+  const refused = blockedUntilMs !== undefined && freeAddresses > 0;
+  return { id, said: refused ? `too few (${freeAddresses} by EC2's count)` : `${freeAddresses}` };
+}
+
+/** When the first of these subnets is asked again: at the end of its pause, or when its facts are read anew. */
+function againAt(pauses: readonly (number | undefined)[], node: NodeState): string {
+  const readAgainMs = node.resolvedAtMs + LIMITS.resolutionFreshMs;
+  return new Date(Math.min(readAgainMs, ...pauses.map((untilMs) => untilMs ?? readAgainMs))).toISOString();
+}
+
+function brings(intent: RunningIntent["intent"]): boolean {
+  return stepCount(intent) + stepIpv6Prefixes(intent) > 0;
 }

@@ -1,8 +1,9 @@
+import type { AdoptionText } from "../adoption/index.ts";
 import type { Settings } from "../configuration/index.ts";
 import type { ErrorCode } from "../errors.ts";
-import type { Plan } from "../planning/index.ts";
-import type { AddressState, Attachment, Counts, Lease, Pod } from "../pool/index.ts";
-import type { NodeFacts, PlannedCall, StoreFacts, SubnetFact } from "./ports/index.ts";
+import type { Plan, PrefixMode } from "../planning/index.ts";
+import type { AddressState, Attachment, Counts, Families, Lease, Pod } from "../pool/index.ts";
+import type { CallBudget, NodeFacts, OtherIpam, PlannedCall, StoreFacts, SubnetFact } from "./ports/index.ts";
 
 /** What the manager tells when asked: plain data, ready for `--json`. All times are wall ms since the epoch. */
 
@@ -23,7 +24,10 @@ export interface Degradation {
 
 export interface InterfaceReport {
   readonly id: string;
+  /** On its network card. */
   readonly deviceIndex: number;
+  /** Absent = 0, the default card. */
+  readonly networkCard?: number;
   readonly mac: string;
   readonly subnetId: string;
   readonly primaryAddress: string;
@@ -38,6 +42,8 @@ export interface InterfaceReport {
 export interface SubnetReport extends SubnetFact {
   /** Wall ms until which no growth is tried in it; 0 = not held back. */
   readonly blockedUntilMs: number;
+  /** Wall ms until which no prefix is asked for in it; 0 or absent = not held back. */
+  readonly prefixesBlockedUntilMs?: number;
   /** When freeAddresses was read. */
   readonly readAtMs: number;
 }
@@ -71,6 +77,34 @@ export interface ConfigurationReport {
   readonly differences: readonly { readonly name: string; readonly stated: string; readonly actual: string }[];
 }
 
+/** Counts of IPv4 addresses, and what else there is to say of the pool. */
+export interface PoolReport extends Counts {
+  /** IPv6 addresses; of each /80 the first 4,095 that a pod may have. Absent = the node holds none. */
+  readonly ipv6?: Counts;
+  /** IPv4 prefixes (/28) held. */
+  readonly prefixes?: number;
+  /** Free addresses in blocks of which every address is free: what could be given back without moving a pod. */
+  readonly freeInFreeBlocks?: number;
+  /** Addresses beyond the watermarks. */
+  readonly excess?: number;
+  /** Wall ms at which the excess has lasted for release-delay-seconds. Undefined without excess, or when none is given back. */
+  readonly releasableAtMs?: number | undefined;
+}
+
+/** A leased address that EC2 denies: the lease stays, and nobody else gets the address. */
+export interface LostReport {
+  readonly address: string;
+  readonly pod: Pod;
+  readonly sinceMs: number;
+}
+
+/** What was given back to EC2 since the daemon started. */
+export interface GivenBackReport {
+  /** Addresses (IPv4), those of prefixes included. */
+  readonly addresses: number;
+  readonly interfaces: number;
+}
+
 export interface StatusReport {
   /** `starting` until the node is known and the first plan was made, then `ready` or `growing`, `stopping` at the end. */
   readonly phase: "starting" | "growing" | "ready" | "stopping";
@@ -83,7 +117,15 @@ export interface StatusReport {
   readonly node: NodeFacts | undefined;
   /** Most pod addresses the node can hold under the settings; 0 while unknown. */
   readonly capacity: number;
-  readonly pool: Counts;
+  readonly pool: PoolReport;
+  /** What a pod gets. Absent = "ipv4". */
+  readonly ipFamilies?: Families;
+  /** What the settings say of IPv4 prefixes. Absent = "off". */
+  readonly prefixMode?: PrefixMode;
+  /** Absent = none. */
+  readonly lost?: readonly LostReport[];
+  /** Absent = nothing. */
+  readonly givenBack?: GivenBackReport;
   readonly watermarks: {
     readonly preAllocate: number;
     readonly minAllocate: number;
@@ -93,6 +135,8 @@ export interface StatusReport {
     readonly used: number;
     readonly needed: number;
     readonly excess: number;
+    /** Wall ms: what is needed for the buffer alone comes then at the latest, for it is half full. Absent = at once. */
+    readonly refillAtMs?: number;
   };
   readonly waiting: readonly WaitingReport[];
   readonly interfaces: readonly InterfaceReport[];
@@ -105,6 +149,8 @@ export interface StatusReport {
   readonly configuration: ConfigurationReport;
   readonly store: StoreFacts;
   readonly observedAtMs: { readonly metadata: number; readonly cloud: number };
+  /** How fast each action of the cloud may be called now. Absent = the provider keeps no budget. */
+  readonly budget?: readonly CallBudget[];
 }
 
 /** The answer of `enid plan`. */
@@ -146,6 +192,44 @@ export interface Explanation {
   readonly history: readonly HistoryEntry[];
 }
 
+/** A lease of another IPAM, and what becomes of it here. */
+export interface AdoptedLease {
+  readonly address: string;
+  readonly ipv6Address?: string;
+  /** "namespace/name", or the name alone where no namespace is known. */
+  readonly pod: string;
+  /** The interface that carries the address; empty when none of this node is known to. */
+  readonly interfaceId: string;
+  /** `taken`: entered now, or would be. `known`: was entered before. `refused`: `why` says why not. */
+  readonly outcome: "taken" | "known" | "refused";
+  readonly why: string;
+  /** What the other IPAM's record says beyond that. */
+  readonly note?: string;
+}
+
+export interface AdoptedInterface {
+  readonly id: string;
+  readonly subnetId: string;
+  /** `held`: enid gives its addresses to pods. `taken-over`: will, once `adopt-interfaces-of` says so. `left`: never. */
+  readonly outcome: "held" | "taken-over" | "left";
+  /** Why it is not held yet, or never. */
+  readonly why: string;
+  /** Leases of the record on it. */
+  readonly leases: number;
+}
+
+/** What `enid adopt` took over, or would. */
+export interface AdoptionReport {
+  readonly from: OtherIpam;
+  readonly file: string;
+  readonly dryRun: boolean;
+  readonly leases: readonly AdoptedLease[];
+  readonly interfaces: readonly AdoptedInterface[];
+  readonly notes: readonly string[];
+  /** The setting `adopt-interfaces-of` in force. */
+  readonly adopting: readonly OtherIpam[];
+}
+
 /** What of the manager the command line and the telemetry read and drive; the manager class implements it. */
 export interface ManagerControl {
   status(): StatusReport;
@@ -154,6 +238,8 @@ export interface ManagerControl {
   /** NAMESPACE/POD, POD or an address. Throws ENID_NOTHING_KNOWN. */
   explain(subject: string): Explanation;
   leases(): readonly Lease[];
+  /** Takes over the leases that another IPAM's record states; see adopting.ts. Throws ENID_ADOPTION_FILE_INVALID. */
+  adoptLeases(request: AdoptionText, dryRun: boolean): Promise<AdoptionReport>;
   /** "pre-allocate=16"; resolves once durable and applied. Throws ENID_SETTING_UNKNOWN / ENID_SETTING_INVALID. */
   setOverride(assignment: string): Promise<Settings>;
   /** "pre-allocate"; without such an override nothing changes. */

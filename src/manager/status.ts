@@ -1,18 +1,23 @@
+import { prefixModeOf } from "../configuration/index.ts";
 import type { EnidError } from "../errors.ts";
 import { excess, needed } from "../planning/index.ts";
 import type { Counts } from "../pool/index.ts";
-import { type NodeState, stepCount } from "./node.ts";
+import type { GivingBack } from "./giving-back.ts";
+import type { NodeState } from "./node.ts";
+import { planSubnets } from "./plan-input.ts";
 import type { StoreFacts } from "./ports/index.ts";
 import type {
   ConfigurationReport,
   Degradation,
   IntentReport,
   InterfaceReport,
+  LostReport,
   StatusReport,
   SubnetReport,
   WaitingReport,
 } from "./reports.ts";
 import type { Restraint } from "./restraint.ts";
+import { blocksOfStep } from "./step-sizes.ts";
 
 export interface StatusInput {
   readonly phase: StatusReport["phase"];
@@ -21,11 +26,49 @@ export interface StatusInput {
   readonly provider: string;
   readonly node: NodeState;
   readonly restraint: Restraint;
+  readonly givingBack: GivingBack;
   readonly waiting: readonly WaitingReport[];
   readonly degraded: readonly Degradation[];
   readonly configuration: ConfigurationReport;
   readonly store: StoreFacts;
   readonly observedAtMs: StatusReport["observedAtMs"];
+  readonly budget: StatusReport["budget"];
+  readonly refillAtMs: number | undefined;
+}
+
+/** The pool, and what is said of it only where there is something to say. */
+function poolReport({ node, givingBack }: StatusInput) {
+  const ipv6 = node.pool.counts("ipv6");
+  const prefixes = [...node.pool.blocks()].filter(({ block }) => block.kind === "prefix" && !block.cidr.includes(":"));
+  const free = [...node.pool.blocks()].filter(({ total, free, block }) => free === total && !block.cidr.includes(":"));
+  const lost = lostReports(node);
+  const { addresses, interfaces } = node.givenBack;
+  return {
+    pool: {
+      ...node.pool.counts(),
+      ...(ipv6.total === 0 ? {} : { ipv6 }),
+      prefixes: prefixes.length,
+      freeInFreeBlocks: free.reduce((sum, { total }) => sum + total, 0),
+      excess: givingBack.count(),
+      releasableAtMs: givingBack.releasableAtMs(),
+    },
+    ipFamilies: node.settings.values["ip-families"],
+    prefixMode: prefixModeOf(node.settings),
+    ...(lost.length === 0 ? {} : { lost }),
+    ...(addresses + interfaces === 0 ? {} : { givenBack: { addresses, interfaces } }),
+  };
+}
+
+/** Pods whose address EC2 denies. */
+function lostReports({ pool, lostSinceMs }: NodeState): LostReport[] {
+  if (lostSinceMs.size === 0) return [];
+  return [...pool.leases()].flatMap(({ address, ipv6Address, pod }) =>
+    [address, ipv6Address].flatMap((one) => {
+      const cidr = one === undefined ? undefined : pool.blockOf(one)?.cidr;
+      const sinceMs = cidr === undefined ? undefined : lostSinceMs.get(cidr);
+      return one === undefined || sinceMs === undefined ? [] : [{ address: one, pod, sinceMs }];
+    }),
+  );
 }
 
 const NO_ADDRESSES: Counts = { total: 0, free: 0, leased: 0, cooling: 0, releasing: 0 };
@@ -42,13 +85,14 @@ export function statusReport(input: StatusInput): StatusReport {
     provider: input.provider,
     node: node.facts,
     capacity: node.capacity(),
-    pool: node.pool.counts(),
+    ...poolReport(input),
     watermarks: {
       ...watermarks,
       available,
       used,
       needed: needed({ available, used, ...watermarks }),
       excess: excess({ available, used, ...watermarks }),
+      ...(input.refillAtMs === undefined ? {} : { refillAtMs: input.refillAtMs }),
     },
     waiting: input.waiting,
     interfaces: interfaceReports(node),
@@ -61,6 +105,7 @@ export function statusReport(input: StatusInput): StatusReport {
     configuration: input.configuration,
     store: input.store,
     observedAtMs: input.observedAtMs,
+    ...(input.budget === undefined ? {} : { budget: input.budget }),
   };
 }
 
@@ -84,6 +129,7 @@ function interfaceReports(node: NodeState): InterfaceReport[] {
       return {
         id: record.id,
         deviceIndex: record.deviceIndex,
+        networkCard: record.networkCard,
         mac: record.mac,
         subnetId: record.subnetId,
         primaryAddress: record.primaryAddress,
@@ -97,11 +143,12 @@ function interfaceReports(node: NodeState): InterfaceReport[] {
 }
 
 function subnetReports(node: NodeState, restraint: Restraint): SubnetReport[] {
-  const free = new Map(node.planSubnets(restraint).map((subnet) => [subnet.id, subnet]));
+  const free = new Map(planSubnets(node, restraint).map((subnet) => [subnet.id, subnet]));
   return (node.resolution?.subnets ?? []).map((subnet) => ({
     ...subnet,
     freeAddresses: free.get(subnet.id)?.freeAddresses ?? subnet.freeAddresses,
     blockedUntilMs: free.get(subnet.id)?.blockedUntilMs ?? 0,
+    prefixesBlockedUntilMs: free.get(subnet.id)?.prefixesBlockedUntilMs ?? 0,
     readAtMs: node.resolvedAtMs,
   }));
 }
@@ -111,7 +158,7 @@ function intentReports(node: NodeState): IntentReport[] {
     id: intent.id,
     kind: intent.step.kind,
     target: intent.interfaceId ?? ("interfaceId" in intent.step ? intent.step.interfaceId : intent.step.subnetId),
-    count: stepCount(intent),
+    count: blocksOfStep(intent.step),
     openedAtMs: intent.openedAtMs,
     state,
   }));

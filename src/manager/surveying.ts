@@ -59,9 +59,14 @@ export class Surveyor {
   #resolveNotBeforeMs = 0;
   #resolveError: EnidError | undefined;
   #growthWaits = false;
+  #reselected = false;
   #distrusted = false;
   #stored: StoredResolution | undefined;
   #boot: Change | undefined;
+  /** The primary interface has other groups than those that were resolved, and they are everyone's. */
+  #groupsOutdated = false;
+  /** The first look only waits because many nodes may start together. */
+  #spread = false;
 
   constructor(options: SurveyorOptions) {
     this.#options = options;
@@ -75,6 +80,20 @@ export class Surveyor {
     this.#instanceId = instanceId;
     this.#stored = resolution;
     this.#boot = boot;
+  }
+
+  /** Pods are served meanwhile, so the first look comes at some moment of the next `withinMs`. */
+  spread(withinMs: number): void {
+    if (withinMs <= 0) return;
+    this.#spread = true;
+    this.#identifyNotBeforeMs = this.#options.clock.nowMs() + withinMs * this.#options.random.fraction();
+  }
+
+  /** A pod waits for more than the state holds: the first look must not wait any longer. */
+  hurry(): void {
+    if (!this.#spread) return;
+    this.#spread = false;
+    this.#identifyNotBeforeMs = 0;
   }
 
   /** EC2 was observed since the start: what the node holds is known. */
@@ -106,7 +125,7 @@ export class Surveyor {
     // The first observation adopts what the allowed interfaces carry, so it follows the resolution.
     if (nowMs >= this.#cloudDueMs && (this.#observed || node.resolution !== undefined)) this.#observe("cloud");
     else if (nowMs >= this.#metadataDueMs) this.#observe("metadata");
-    const wanted = node.resolution === undefined || (this.#growthWaits && !this.fresh(nowMs));
+    const wanted = node.resolution === undefined || this.#groupsOutdated || (this.#growthWaits && !this.fresh(nowMs));
     if (wanted && nowMs >= this.#resolveNotBeforeMs) this.#resolve();
   }
 
@@ -144,6 +163,7 @@ export class Surveyor {
   selectionChanged(): void {
     this.#options.node.resolution = undefined;
     this.#options.node.trusted = new Set();
+    this.#reselected = true;
     this.#resolveNotBeforeMs = 0;
     this.#resolveTries = 0;
     this.#resolveError = undefined;
@@ -153,11 +173,13 @@ export class Surveyor {
   nextMs(): readonly number[] {
     const { node } = this.#options;
     if (node.facts === undefined) return [this.#identifyNotBeforeMs];
-    const resolve = node.resolution === undefined || this.#growthWaits ? [this.#resolveNotBeforeMs] : [];
+    const wanted = node.resolution === undefined || this.#growthWaits || this.#groupsOutdated;
+    const resolve = wanted ? [this.#resolveNotBeforeMs] : [];
     return [this.#metadataDueMs, this.#cloudDueMs, ...resolve];
   }
 
   #identify(): void {
+    this.#spread = false;
     const { activities, provider, clock, degradations } = this.#options;
     activities.run(
       "identify",
@@ -232,6 +254,7 @@ export class Surveyor {
           this.askCloud(0);
         }
         if (verdict.confirm) this.askCloud(LIMITS.confirmAfterMs);
+        this.#groupsOutdated = verdict.groupsChanged && this.#inheritsGroups;
         this.#options.leaked(verdict.leaked);
       },
       (error) => {
@@ -271,15 +294,23 @@ export class Surveyor {
     const { node, clock, degradations } = this.#options;
     this.#remember(resolution);
     this.#distrusted = false;
+    this.#groupsOutdated = false;
     node.resolution = resolution;
     node.resolvedAtMs = clock.nowMs();
     node.takenSince.clear();
-    if (node.refreshUsability()) this.outdated(0);
+    // Which interfaces are foreign goes by the selection too, and only an observation tells.
+    if (node.refreshUsability() || this.#reselected) this.outdated(0);
+    this.#reselected = false;
     this.#resolveTries = 0;
     this.#resolveError = undefined;
     degradations.clear("no-subnet");
     degradations.clear("no-security-group");
     degradations.clear("cloud-away");
+  }
+
+  get #inheritsGroups(): boolean {
+    const { values } = this.#options.node.settings;
+    return values["security-groups"].length === 0 && Object.keys(values["security-group-tags"]).length === 0;
   }
 
   #remember({ subnets }: Resolution): void {

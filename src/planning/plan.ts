@@ -1,83 +1,59 @@
 import { type Demand, measureDemand } from "./demand.ts";
-import { explain, sentences } from "./explain.ts";
-import { isHeldBack, Room } from "./room.ts";
-import type { Plan, PlanInput, ShortfallReason, Step } from "./types.ts";
+import { explain } from "./explain.ts";
+import { type GivingBack, giveBack, NOTHING_BACK } from "./giving-back.ts";
+import { type Growth, grow, NO_GROWTH } from "./growth.ts";
+import { ipv6Need } from "./ipv6.ts";
+import { makePlace } from "./recovery.ts";
+import { Room } from "./room.ts";
+import { followSecurityGroups } from "./security-groups.ts";
+import { findIpv6Shortfall, findShortfall } from "./shortfall.ts";
+import { isHeldBack } from "./stock.ts";
+import type { Plan, PlanInput } from "./types.ts";
 
 /**
- * What to do next so that the node holds what its watermarks and waiting pods ask for. A function of its input: the same
- * input gives the same plan, and a plan whose steps are under way (pending) or done is followed by an empty one.
+ * What to do next so that the node holds what its watermarks and waiting pods ask for, and not much more. A function of
+ * its input: the same input gives the same plan, and a plan whose steps are under way (pending, busy) or done is
+ * followed by an empty one. Two are followed by one more: single addresses that made place for prefixes, and what was
+ * left to an interface being made.
  *
- * Interfaces that exist are filled before one is created, the fullest first, each by one call for all it can take. No
- * step is made for max-above-watermark alone: it is what is taken in calls that are made anyway. Several steps may name
- * different interfaces of one subnet; a step may name an interface that has another step under way.
+ * Interfaces that exist are filled before one is created, card by card, the fullest first, each by one call for all it
+ * can take. No step is made for max-above-watermark alone: it is what is taken in calls that are made anyway. A plan
+ * that grows gives nothing back. Several steps may name different interfaces of one subnet; two may name one interface
+ * when they bring blocks of different units; a step may name an interface that has another step under way.
  */
 export function plan(input: PlanInput): Plan {
   const demand = measureDemand(input);
-  const room = new Room(input);
-  const wanted = Math.min(demand.required + demand.above, demand.ceiling, room.freeSlots);
-  const growth = isHeldBack(input.blocked?.untilMs, input.nowMs) ? NO_GROWTH : grow(demand, wanted, room);
-  const { steps, planned, deferred } = growth;
+  const room = new Room(input, demand);
+  const wanted = Math.min(demand.required + demand.above, demand.ceiling, room.freeAddresses);
+  const ipv6 = ipv6Need(input, room);
+  const isBlocked = isHeldBack(input.blocked?.untilMs, input.nowMs);
+  const growth = isBlocked ? NO_GROWTH : grow(demand, wanted, room, ipv6);
+  const back = isBlocked ? NOTHING_BACK : whatGoes(input, demand, room, growth);
+  const moves = [...growth.steps, ...back.steps];
+  const steps = isBlocked ? [] : [...moves, ...followSecurityGroups(input, moves)];
+
+  const { planned, deferred } = growth;
   const shortfall = findShortfall(input, demand, room, planned + deferred);
+  const ipv6Shortfall = findIpv6Shortfall(input, ipv6, room, growth.ipv6Missing);
+  // A pod that lacks its IPv6 address lacks everything, whatever IPv4 has.
+  const reason = ipv6Shortfall ?? shortfall;
   return {
     steps,
     needed: demand.needed,
     surge: demand.surge,
     wanted,
     planned,
+    ...(back.givenBack > 0 ? { givenBack: back.givenBack } : {}),
     ...(deferred > 0 ? { deferred } : {}),
-    ...(shortfall === undefined ? {} : { shortfall }),
-    explanation: explain(input, demand, { wanted, ...growth, shortfall }),
+    ...(reason === undefined ? {} : { shortfall: reason }),
+    explanation: explain(input, demand, { wanted, growth, back, steps, ipv6, shortfall, ipv6Shortfall }),
   };
 }
 
-/** How a plan meets a demand. */
-export interface Growth {
-  readonly steps: readonly Step[];
-  readonly planned: number;
-  /** What is left to interfaces that are being made. */
-  readonly deferred: number;
-}
-
-const NO_GROWTH: Growth = { steps: [], planned: 0, deferred: 0 };
-
-function grow(demand: Demand, wanted: number, room: Room): Growth {
-  const steps: Step[] = [];
-  let planned = 0;
-  let deferred = 0;
-  const missing = () => Math.min(demand.required, wanted) - planned - deferred;
-  const open = () => wanted - planned - deferred;
-
-  for (const opening of room.open) {
-    if (missing() <= 0) break;
-    const subnetFree = room.subnetFree(opening.subnetId);
-    const count = room.take(opening, open());
-    if (count === 0) continue;
-    const reason = sentences.addBlocks({ count, open: open(), opening, subnetFree });
-    steps.push({ kind: "add-blocks", interfaceId: opening.id, subnetId: opening.subnetId, count, reason });
-    planned += count;
-  }
-  for (const opening of room.making) deferred += room.take(opening, Math.max(0, missing()));
-  while (missing() > 0) {
-    const created = room.create(open());
-    if (created === undefined) break;
-    const subnetFree = room.subnetFree(created.subnetId) + created.count + 1;
-    const reason = sentences.createInterface({ ...created, open: open(), slots: room.slotsPerInterface, subnetFree });
-    steps.push({ kind: "create-interface", ...created, reason });
-    planned += created.count;
-  }
-  return { steps, planned, deferred };
-}
-
-/** The limit that keeps the plan below what is required. Limits of the settings and the instance come first: they last. */
-function findShortfall(input: PlanInput, demand: Demand, room: Room, got: number): ShortfallReason | undefined {
-  if (got >= demand.required) return undefined;
-  if (got >= Math.min(demand.ceiling, room.freeSlots)) {
-    if (demand.ceiling < room.freeSlots) return { kind: "max-allocate", maxAllocate: input.watermarks.maxAllocate };
-    if (room.capacity === 0) return { kind: "no-usable-interface" };
-    return { kind: "instance-full", capacity: room.capacity };
-  }
-  if (input.blocked !== undefined && isHeldBack(input.blocked.untilMs, input.nowMs)) {
-    return { kind: "blocked", untilMs: input.blocked.untilMs, reason: input.blocked.reason };
-  }
-  return input.subnets.length === 0 ? { kind: "no-subnet" } : { kind: "subnets-empty", subnets: input.subnets };
+function whatGoes(input: PlanInput, demand: Demand, room: Room, { planned, deferred, recovers }: Growth): GivingBack {
+  if (planned > 0 || deferred > 0 || recovers) return NOTHING_BACK;
+  const back = giveBack(input, demand, room);
+  if (back.steps.length > 0) return back;
+  const place = makePlace(input, demand, room);
+  return place === undefined ? back : { ...back, steps: [place], givenBack: place.cidrs.length };
 }

@@ -1,7 +1,6 @@
+import { ADDRESSES_PER_PREFIX } from "./blocks.ts";
+import { cardsOf } from "./cards.ts";
 import type { PlanLimits } from "./types.ts";
-
-/** Addresses in a delegated IPv4 prefix (/28), which takes one address slot of an interface. */
-const ADDRESSES_PER_PREFIX = 16;
 
 /** pre-allocate where the settings do not give it; an instance that can hold less keeps less ready. */
 const DEFAULT_PRE_ALLOCATE = 8;
@@ -42,8 +41,17 @@ export function excess(of: {
 
 /** How many pod addresses the instance can hold when all of its interfaces are the node's own. */
 export function nodeMaximum(limits: PlanLimits, { prefixes = false }: { readonly prefixes?: boolean } = {}): number {
-  const interfaces = Math.max(0, limits.maxInterfaces - limits.firstInterfaceIndex);
-  return interfaces * slotsPerInterface(limits) * (prefixes ? ADDRESSES_PER_PREFIX : 1);
+  const interfaces = cardsOf(limits).reduce((sum, { places }) => sum + places, 0);
+  if (slotsPerInterface(limits) === 0) return 0;
+  // The primary interface of the instance is not made by enid: its primary address stays the node's.
+  const notMade = limits.firstInterfaceIndex === 0 && limits.maxInterfaces > 0 ? 1 : 0;
+  const primaries = primaryAddresses(limits) * (interfaces - notMade);
+  return interfaces * slotsPerInterface(limits) * (prefixes ? ADDRESSES_PER_PREFIX : 1) + primaries;
+}
+
+/** Primary addresses for pods that an interface made by enid brings besides its blocks. */
+export function primaryAddresses({ usePrimaryAddress = false }: PlanLimits): 0 | 1 {
+  return usePrimaryAddress ? 1 : 0;
 }
 
 /** Slots for pod addresses or prefixes on an interface: its primary address takes one. */

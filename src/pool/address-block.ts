@@ -1,6 +1,9 @@
-import type { Carrier } from "./carrier.ts";
+import type { ParsedBlock } from "./block-rules.ts";
 import { FreeQueue } from "./free-queue.ts";
-import type { Range } from "./ipv4.ts";
+import { formatAddress, type Range } from "./ipv4.ts";
+import { formatIpv6Address, type Ipv6Range } from "./ipv6.ts";
+import { NOWHERE } from "./packing.ts";
+import type { Stock } from "./stock.ts";
 import { COOLING, FREE, LEASED, RESERVED, type StateCode, Tally } from "./tally.ts";
 import type { AddressState, Block } from "./types.ts";
 
@@ -10,31 +13,39 @@ import type { AddressState, Block } from "./types.ts";
  */
 export class AddressBlock {
   readonly block: Block;
-  readonly range: Range;
-  readonly carrier: Carrier;
+  readonly range: Range | Ipv6Range;
+  /** The integer of its first address; the others follow. Of IPv4 the address itself (ipv4.ts, ipv6-blocks.ts). */
+  readonly base: number;
+  /** How many addresses have an integer: of IPv4 all, of IPv6 the window. */
+  readonly size: number;
+  readonly stock: Stock;
   readonly tally = new Tally();
   /** False: its leases stay, but no pod gets an address of it. */
   usable = true;
   /** True: it goes back to the cloud, whole. No address of it is leased or cooling then. */
   releasing = false;
 
-  /** Place in the carrier's Packing, which alone writes these three. */
-  level = -1;
+  /** Place in the stock's Packing, which alone writes these three. */
+  level = NOWHERE;
   next: AddressBlock | undefined = undefined;
   previous: AddressBlock | undefined = undefined;
 
   readonly #states: Uint8Array | undefined;
   readonly #queue: FreeQueue | undefined;
+  readonly #ipv6Text: { readonly head: string; readonly firstTail: number } | undefined;
 
-  constructor(block: Block, range: Range, carrier: Carrier, reservedOffsets: ReadonlySet<number>) {
+  constructor(block: Block, { range, size, reservedOffsets }: ParsedBlock, base: number, stock: Stock) {
     this.block = block;
     this.range = range;
-    this.carrier = carrier;
-    this.tally.free = range.size - reservedOffsets.size;
-    if (range.size === 1) return;
-    this.#states = new Uint8Array(range.size);
-    this.#queue = new FreeQueue(range.size);
-    for (let offset = 0; offset < range.size; offset++) {
+    this.base = base;
+    this.size = size;
+    this.stock = stock;
+    this.#ipv6Text = range.family === "ipv6" ? splitText(range) : undefined;
+    this.tally.free = size - reservedOffsets.size;
+    if (size === 1) return;
+    this.#states = new Uint8Array(size);
+    this.#queue = new FreeQueue(size);
+    for (let offset = 0; offset < size; offset++) {
       if (reservedOffsets.has(offset)) this.#states[offset] = RESERVED;
       else this.#queue.append(offset);
     }
@@ -49,9 +60,22 @@ export class AddressBlock {
     return this.tally.leased + this.tally.cooling > 0;
   }
 
+  /** Is every address of it free? */
+  get whole(): boolean {
+    return this.tally.free === this.tally.total;
+  }
+
   /** The offset that is free the longest. Only while an address is free. */
   get longestFree(): number {
     return this.#queue === undefined ? 0 : this.#queue.first;
+  }
+
+  /** Canonical text of an address. */
+  text(offset: number): string {
+    if (this.#ipv6Text === undefined) return formatAddress((this.base + offset) | 0);
+    const { head, firstTail } = this.#ipv6Text;
+    if (offset === 0) return this.block.cidr.slice(0, this.block.cidr.indexOf("/"));
+    return head + (firstTail + offset).toString(16);
   }
 
   /** Undefined for a reserved address. */
@@ -64,18 +88,31 @@ export class AddressBlock {
   }
 
   /**
+   * May a lease or a cooling time of earlier be entered for the address? Also for the first one of an IPv6 block: the VPC
+   * CNI gives it to a pod, and a pod that is taken over keeps its address.
+   */
+  restorable(offset: number): boolean {
+    return this.state(offset) === "free" || (!this.releasing && this.#isAnycast(offset) && this.#code(0) === RESERVED);
+  }
+
+  /**
    * The one place where an address changes its state, so that queue and counters follow. A freed address goes to the end
    * of the queue, unless `toFront`.
    */
   change(offset: number, from: StateCode, to: StateCode, toFront = false): void {
     if (this.#states !== undefined && this.#queue !== undefined) {
+      // Nobody gets the first address of an IPv6 block anew, so where others are free it is reserved.
+      if (this.#isAnycast(offset)) {
+        this.#changeAnycast(from, to);
+        return;
+      }
       this.#states[offset] = to;
       if (from === FREE) this.#queue.remove(offset);
       if (to === FREE && toFront) this.#queue.prepend(offset);
       else if (to === FREE) this.#queue.append(offset);
     }
     this.tally.move(from, to);
-    this.carrier.addressMoved(this, from, to, toFront);
+    this.stock.addressMoved(this, from, to, toFront);
   }
 
   setReleasing(releasing: boolean): void {
@@ -83,7 +120,7 @@ export class AddressBlock {
     const { free, releasing: held } = this.tally;
     this.releasing = releasing;
     this.tally.moveReleasing(releasing ? free : -held);
-    this.carrier.releasingMoved(this, releasing ? free : -held);
+    this.stock.releasingMoved(this, releasing ? free : -held);
   }
 
   /** Offsets in the order of the free queue, for the self-check. */
@@ -92,9 +129,29 @@ export class AddressBlock {
     else if (this.tally.free + this.tally.releasing === 1) yield 0;
   }
 
+  #isAnycast(offset: number): boolean {
+    return offset === 0 && this.#ipv6Text !== undefined;
+  }
+
+  #changeAnycast(from: StateCode, to: StateCode): void {
+    const [before, after] = [from === FREE ? RESERVED : from, to === FREE ? RESERVED : to];
+    if (this.#states !== undefined) this.#states[0] = after;
+    this.tally.move(before, after);
+    this.stock.addressMoved(this, before, after, false);
+  }
+
   #code(offset: number): number {
     if (this.#states !== undefined) return this.#states[offset] ?? RESERVED;
     if (this.tally.leased === 1) return LEASED;
     return this.tally.cooling === 1 ? COOLING : FREE;
   }
+}
+
+/**
+ * What the texts of all addresses in the window but the first begin with, and the last group that offsets are added to.
+ * They differ in the last group only, which is 0 for none of them, so the same zeros are shortened in all.
+ */
+function splitText({ base }: Ipv6Range): { head: string; firstTail: number } {
+  const second = formatIpv6Address(base + 1n);
+  return { head: second.slice(0, second.lastIndexOf(":") + 1), firstTail: Number(base & 0xffffn) };
 }

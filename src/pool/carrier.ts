@@ -1,25 +1,22 @@
-import type { AddressBlock } from "./address-block.ts";
 import type { FillingOrder } from "./filling-order.ts";
-import { Packing } from "./packing.ts";
-import { type StateCode, Tally } from "./tally.ts";
-import type { InterfaceCounts, PoolInterface } from "./types.ts";
+import { Stock } from "./stock.ts";
+import type { Family, InterfaceCounts, PoolInterface } from "./types.ts";
 
-/** An interface with the counters and the packing of its blocks. */
+/** An interface with its blocks of both families. */
 export class Carrier {
-  readonly packing = new Packing();
-  /** Addresses of all its blocks. */
-  readonly tally = new Tally();
-  /** Of these, the addresses of blocks that are not usable. */
-  readonly denied = new Tally();
-  blocks = 0;
-  /** Place in the FillingOrder, which alone writes it. */
-  position = -1;
+  readonly ipv4: Stock;
+  readonly ipv6: Stock;
+  /**
+   * Addresses of both families that are leased: an interface can be given up once none of either is. Only its stocks
+   * write it.
+   */
+  leased = 0;
   #interface: PoolInterface;
-  readonly #order: FillingOrder;
 
-  constructor(poolInterface: PoolInterface, order: FillingOrder) {
+  constructor(poolInterface: PoolInterface, orders: Readonly<Record<Family, FillingOrder>>) {
     this.#interface = poolInterface;
-    this.#order = order;
+    this.ipv4 = new Stock(this, orders.ipv4);
+    this.ipv6 = new Stock(this, orders.ipv6);
   }
 
   get interface(): PoolInterface {
@@ -28,54 +25,22 @@ export class Carrier {
 
   set interface(poolInterface: PoolInterface) {
     this.#interface = poolInterface;
-    this.#order.place(this);
+    this.ipv4.reorder();
+    this.ipv6.reorder();
   }
 
-  /** Addresses that a pod could get of it now. */
-  get offered(): number {
-    return this.#interface.usable ? this.tally.free - this.denied.free : 0;
+  /** Addresses of both families that are leased or cooling. */
+  get inUse(): number {
+    return this.leased + this.ipv4.tally.cooling + this.ipv6.tally.cooling;
   }
 
-  attach(block: AddressBlock): void {
-    this.blocks++;
-    this.tally.add(block.tally);
-    this.#changed(block);
+  get blocks(): number {
+    return this.ipv4.blocks.size + this.ipv6.blocks.size;
   }
 
-  detach(block: AddressBlock): void {
-    this.blocks--;
-    this.tally.add(block.tally, -1);
-    if (!block.usable) this.denied.add(block.tally, -1);
-    this.packing.remove(block);
-    this.#order.place(this);
-  }
-
-  setBlockUsable(block: AddressBlock, usable: boolean): void {
-    if (block.usable === usable) return;
-    block.usable = usable;
-    this.denied.add(block.tally, usable ? -1 : 1);
-    this.#changed(block);
-  }
-
-  addressMoved(block: AddressBlock, from: StateCode, to: StateCode, toFront: boolean): void {
-    this.tally.move(from, to);
-    if (!block.usable) this.denied.move(from, to);
-    this.#changed(block, toFront);
-  }
-
-  releasingMoved(block: AddressBlock, count: number): void {
-    this.tally.moveReleasing(count);
-    if (!block.usable) this.denied.moveReleasing(count);
-    this.#changed(block);
-  }
-
-  counts(): InterfaceCounts {
+  counts(family: Family): InterfaceCounts {
     const { id, index, usable } = this.#interface;
-    return { id, index, usable, blocks: this.blocks, ...this.tally.counts() };
-  }
-
-  #changed(block: AddressBlock, toFront = false): void {
-    this.packing.place(block, toFront);
-    this.#order.place(this);
+    const { blocks, tally } = this[family];
+    return { id, index, usable, blocks: blocks.size, ...tally.counts() };
   }
 }

@@ -1,80 +1,100 @@
+import type { AddressBlock } from "./address-block.ts";
 import type { Carrier } from "./carrier.ts";
+import { LEVELS, NOWHERE } from "./packing.ts";
+import type { Stock } from "./stock.ts";
 
 /**
- * The interfaces that have something to offer, the one to lease from first: the one with the most leases, among equals
- * the one with the fewest free addresses, then by index and id. A lease or a release changes a count by one, so an
- * interface moves by a place or none.
+ * Where the next address of a family comes from. The stocks of all interfaces that have something to offer stand in
+ * order: that of the interface with the most leases first, among equals the one with the fewest free addresses, then by
+ * index and id. A lease or a release changes a count by one, so a stock moves by a place or none.
  */
 export class FillingOrder {
-  readonly #carriers: Carrier[] = [];
+  readonly #stocks: Stock[] = [];
+  /** How many stocks have their top at each level; bit n of #occupied is set while some have it at level n. */
+  readonly #tops = new Int32Array(LEVELS);
+  #occupied = 0;
 
-  get first(): Carrier | undefined {
-    return this.#carriers[0];
+  /**
+   * The block to lease from: of the highest level (packing.ts) over all interfaces, among equals on the interface that
+   * comes first. A nearly empty prefix on the fullest interface must not win over room elsewhere, or it would never become
+   * empty. Undefined if nothing has anything to offer.
+   */
+  next(): AddressBlock | undefined {
+    const top = 31 - Math.clz32(this.#occupied);
+    for (const stock of this.#stocks) if (stock.top === top) return stock.packing.fullest();
+    return undefined;
   }
 
-  /** Puts the carrier where it belongs now; to be called after each change of it. */
-  place(carrier: Carrier): void {
-    if (carrier.offered === 0) {
-      this.#remove(carrier);
+  /** Puts the stock where it belongs now; to be called after each change of its interface. */
+  place(stock: Stock): void {
+    if (stock.offered === 0) {
+      if (stock.position !== NOWHERE) this.#remove(stock);
       return;
     }
-    if (carrier.position === NOWHERE) this.#set(this.#carriers.length, carrier);
-    for (
-      let other = this.#before(carrier);
-      other !== undefined && fuller(carrier, other);
-      other = this.#before(carrier)
-    ) {
-      this.#swap(other, carrier);
+    if (stock.position === NOWHERE) this.#set(this.#stocks.length, stock);
+    const top = stock.packing.topLevel;
+    if (stock.top !== top) this.#setTop(stock, top);
+    for (let other = this.#before(stock); other !== undefined && fuller(stock, other); other = this.#before(stock)) {
+      this.#swap(other, stock);
     }
-    for (
-      let other = this.#after(carrier);
-      other !== undefined && fuller(other, carrier);
-      other = this.#after(carrier)
-    ) {
-      this.#swap(carrier, other);
+    for (let other = this.#after(stock); other !== undefined && fuller(other, stock); other = this.#after(stock)) {
+      this.#swap(stock, other);
     }
   }
 
   /** First to last, for the self-check. */
-  [Symbol.iterator](): Iterator<Carrier> {
-    return this.#carriers.values();
+  [Symbol.iterator](): Iterator<Stock> {
+    return this.#stocks.values();
   }
 
-  #remove(carrier: Carrier): void {
-    if (carrier.position === NOWHERE) return;
-    for (let other = this.#after(carrier); other !== undefined; other = this.#after(carrier))
-      this.#swap(carrier, other);
-    this.#carriers.pop();
-    carrier.position = NOWHERE;
+  #remove(stock: Stock): void {
+    for (let other = this.#after(stock); other !== undefined; other = this.#after(stock)) this.#swap(stock, other);
+    this.#stocks.pop();
+    stock.position = NOWHERE;
+    this.#setTop(stock, NOWHERE);
   }
 
-  #before(carrier: Carrier): Carrier | undefined {
-    return carrier.position === 0 ? undefined : this.#carriers[carrier.position - 1];
+  #setTop(stock: Stock, top: number): void {
+    const before = stock.top;
+    stock.top = top;
+    if (before !== NOWHERE) this.#count(before, -1);
+    if (top !== NOWHERE) this.#count(top, 1);
   }
 
-  #after(carrier: Carrier): Carrier | undefined {
-    return this.#carriers[carrier.position + 1];
+  #count(level: number, by: 1 | -1): void {
+    const stocks = (this.#tops[level] ?? 0) + by;
+    this.#tops[level] = stocks;
+    if (stocks === 0) this.#occupied &= ~(1 << level);
+    else this.#occupied |= 1 << level;
   }
 
-  #swap(left: Carrier, right: Carrier): void {
+  #before(stock: Stock): Stock | undefined {
+    return stock.position === 0 ? undefined : this.#stocks[stock.position - 1];
+  }
+
+  #after(stock: Stock): Stock | undefined {
+    return this.#stocks[stock.position + 1];
+  }
+
+  #swap(left: Stock, right: Stock): void {
     const position = left.position;
     this.#set(right.position, left);
     this.#set(position, right);
   }
 
-  #set(position: number, carrier: Carrier): void {
-    this.#carriers[position] = carrier;
-    carrier.position = position;
+  #set(position: number, stock: Stock): void {
+    this.#stocks[position] = stock;
+    stock.position = position;
   }
 }
 
-const NOWHERE = -1;
-
-/** Does the next lease come from `left` rather than from `right`? */
-export function fuller(left: Carrier, right: Carrier): boolean {
-  if (left.tally.leased !== right.tally.leased) return left.tally.leased > right.tally.leased;
+/** Does `left` come before `right`? */
+export function fuller(left: Stock, right: Stock): boolean {
+  const leftLeased = left.carrier.leased;
+  const rightLeased = right.carrier.leased;
+  if (leftLeased !== rightLeased) return leftLeased > rightLeased;
   if (left.offered !== right.offered) return left.offered < right.offered;
-  return comesBefore(left, right);
+  return comesBefore(left.carrier, right.carrier);
 }
 
 /** By index; among equals by id. */

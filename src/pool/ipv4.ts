@@ -1,10 +1,12 @@
 /**
  * IPv4 addresses as signed 32-bit integers, which V8 keeps unboxed in maps and typed arrays. Text is canonical dotted
- * decimal, without leading zeros.
+ * decimal, without leading zeros. Multicast addresses (224.0.0.0/4) are no host's, so they are not parsed: the pool numbers
+ * IPv6 addresses with their integers (ipv6-blocks.ts).
  */
 
 /** A CIDR as numbers. */
 export interface Range {
+  readonly family: "ipv4";
   /** The first address. */
   readonly base: number;
   /** 0 to 32. */
@@ -15,7 +17,7 @@ export interface Range {
 
 const OCTETS = Array.from({ length: 256 }, (_, value) => String(value));
 
-/** Undefined unless the text is one canonical IPv4 address. */
+/** Undefined unless the text is one canonical IPv4 address, and not a multicast one. */
 export function parseAddress(text: string): number | undefined {
   let address = 0;
   let octets = 0;
@@ -34,8 +36,16 @@ export function parseAddress(text: string): number | undefined {
       if (octet > 255) return undefined;
     }
   }
-  return octets === 4 ? address : undefined;
+  return octets === 4 && !isMulticast(address) ? address : undefined;
 }
+
+/** Is the number that of an IPv4 multicast address, 224.0.0.0/4? No host has such an address (RFC 5771). */
+export function isMulticast(address: number): boolean {
+  return address >>> 28 === MULTICAST >>> 28;
+}
+
+/** 224.0.0.0, as a signed 32-bit integer. */
+export const MULTICAST = 0xe0000000 | 0;
 
 const ZERO = "0".charCodeAt(0);
 const DOT = ".".charCodeAt(0) - ZERO;
@@ -56,7 +66,7 @@ export function parseCidr(text: string): Range | undefined {
   if (base === undefined || !/^(0|[1-9]\d?)$/.test(lengthText)) return undefined;
   const prefixLength = Number(lengthText);
   if (prefixLength > 32 || (base & maskOf(prefixLength)) !== base) return undefined;
-  return { base, prefixLength, size: 2 ** (32 - prefixLength) };
+  return { family: "ipv4", base, prefixLength, size: 2 ** (32 - prefixLength) };
 }
 
 /** The network mask of a prefix length, as a signed 32-bit integer. */

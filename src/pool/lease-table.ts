@@ -1,19 +1,17 @@
-import type { AddressBlock } from "./address-block.ts";
+import type { Place } from "./block-index.ts";
 import type { Attachment, Lease } from "./types.ts";
 
-/** A lease and where its address is. */
-export interface Held {
+/** A lease and where its addresses are; the place is that of `lease.address`. */
+export interface Held extends Place {
   readonly lease: Lease;
-  readonly block: AddressBlock;
-  /** Of the address in the block. */
-  readonly offset: number;
-  readonly address: number;
+  /** Of `lease.ipv6Address`. */
+  readonly ipv6Place: Place | undefined;
   /** Another lease of the same container. Only the table writes it. */
   sibling: Held | undefined;
 }
 
 /**
- * All leases, by attachment and by address. By attachment means by container id, and then by comparing network and
+ * All leases, by attachment and by address; one of two addresses is found by both. By attachment means by container id, and then by comparing network and
  * interface: most containers have one, and a text joined of all three would cost more to build than everything else in
  * a lease (and two attachments could be joined to the same text).
  */
@@ -21,7 +19,8 @@ export class LeaseTable {
   readonly #byContainer = new Map<string, Held>();
   readonly #byAddress = new Map<number, Held>();
 
-  get size(): number {
+  /** How many addresses are leased. */
+  get addresses(): number {
     return this.#byAddress.size;
   }
 
@@ -35,16 +34,18 @@ export class LeaseTable {
     return this.#byAddress.get(address);
   }
 
-  /** Neither the attachment nor the address may be in the table. */
+  /** Neither the attachment nor an address of the lease may be in the table. */
   add(held: Held): void {
     const { containerId } = held.lease.attachment;
     held.sibling = this.#byContainer.get(containerId);
     this.#byContainer.set(containerId, held);
     this.#byAddress.set(held.address, held);
+    if (held.ipv6Place !== undefined) this.#byAddress.set(held.ipv6Place.address, held);
   }
 
   remove(held: Held): void {
     this.#byAddress.delete(held.address);
+    if (held.ipv6Place !== undefined) this.#byAddress.delete(held.ipv6Place.address);
     const { containerId } = held.lease.attachment;
     const first = this.#byContainer.get(containerId);
     if (first !== held) {

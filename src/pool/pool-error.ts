@@ -1,16 +1,17 @@
 /** Why the pool refuses; nothing was changed when it does. */
 export const POOL_REFUSALS = [
-  "not-canonical", // a CIDR or an address that is not canonical IPv4 text
+  "not-canonical", // a CIDR that is not canonical text, or not of addresses that a pod can have
   "wrong-size", // the prefix length does not fit the kind of block
   "bad-reservation", // reserved addresses that the block cannot have
   "overlap", // the addresses belong to another block, or the block is there in another form
+  "too-many-blocks", // of IPv6
   "unknown-interface",
   "interface-has-blocks",
   "unknown-block",
   "block-in-use", // an address of it is leased or cooling
-  "unknown-address", // no block holds it
+  "unknown-address", // no block holds it, or it is not of the family that it must be of
   "address-not-free",
-  "attachment-leased", // the attachment has another address
+  "attachment-leased", // the attachment has another address, or others
 ] as const;
 export type PoolRefusal = (typeof POOL_REFUSALS)[number];
 

@@ -1,10 +1,10 @@
 import { AddressBlock } from "./address-block.ts";
-import { BlockIndex } from "./block-index.ts";
+import { BlockIndex, type Place } from "./block-index.ts";
 import { parseBlock, sameBlock } from "./block-rules.ts";
 import { Carrier } from "./carrier.ts";
 import { CoolingQueue } from "./cooling-queue.ts";
+import { familyOf } from "./family.ts";
 import { comesBefore, FillingOrder } from "./filling-order.ts";
-import { formatAddress, parseAddress } from "./ipv4.ts";
 import { type Held, LeaseTable } from "./lease-table.ts";
 import { PoolError } from "./pool-error.ts";
 import { findProblems } from "./problems.ts";
@@ -16,11 +16,14 @@ import type {
   BlockCounts,
   Cooling,
   Counts,
+  Families,
+  Family,
   InterfaceCounts,
   Lease,
   LeaseResult,
   Pod,
   PoolInterface,
+  WholeBlock,
 } from "./types.ts";
 
 /**
@@ -32,13 +35,17 @@ import type {
  *     free ◄─── unmarkReleasing─ releasing
  *
  * It has one writer, does no I/O and reads no clock: the caller passes wall time. Lease and release cost the same however
- * many addresses there are. A method that cannot do what is asked throws a PoolError and has changed nothing. An address
- * is given in turn (the one that is free the longest) from the fullest block of the fullest interface, so that other
- * blocks become empty and can be given back.
+ * many addresses there are. A method that cannot do what is asked throws a PoolError and has changed nothing.
+ *
+ * Blocks are of either family; one lease has an address of one, or of each. An address is given in turn (the one that is
+ * free the longest) of the block that should be filled first, so that other blocks and interfaces become empty and can be
+ * given back: a prefix or node CIDR that is neither nearly empty nor full, the fullest one of the node; then a single
+ * address, of the interface with the most leases; then a nearly empty prefix; last one that is wholly free (packing.ts
+ * says why).
  */
 export class Pool {
   readonly #carriers = new Map<string, Carrier>();
-  readonly #order = new FillingOrder();
+  readonly #orders: Readonly<Record<Family, FillingOrder>> = { ipv4: new FillingOrder(), ipv6: new FillingOrder() };
   readonly #blocks = new Map<string, AddressBlock>();
   readonly #index = new BlockIndex();
   readonly #leases = new LeaseTable();
@@ -49,7 +56,7 @@ export class Pool {
   /** Adds the interface, or replaces what is known of it; its blocks and leases stay. */
   upsertInterface(poolInterface: PoolInterface): void {
     const carrier = this.#carriers.get(poolInterface.id);
-    if (carrier === undefined) this.#carriers.set(poolInterface.id, new Carrier(poolInterface, this.#order));
+    if (carrier === undefined) this.#carriers.set(poolInterface.id, new Carrier(poolInterface, this.#orders));
     else carrier.interface = poolInterface;
   }
 
@@ -69,18 +76,19 @@ export class Pool {
   }
 
   /**
-   * Adds a block with all of its addresses free. A pod may get any address of a block, the first and the last one too
-   * (pod addresses are routed one by one, there is no broadcast), but not the `reserved` ones of a node CIDR. False if the
-   * identical block is there already. Throws `unknown-interface`, `not-canonical`, `wrong-size`, `bad-reservation`,
-   * `overlap`.
+   * Adds a block with all of its addresses free. A pod may get any address of an IPv4 block, the first and the last one
+   * too (pod addresses are routed one by one, there is no broadcast), but not the `reserved` ones of a node CIDR. Of an
+   * IPv6 block the first 4,096 are lent (fewer if it is smaller), but for the very first. False if the identical block is
+   * there already. Throws `unknown-interface`, `not-canonical`, `wrong-size`, `bad-reservation`, `overlap`,
+   * `too-many-blocks`.
    */
   addBlock(block: Block): boolean {
-    const { range, reservedOffsets } = parseBlock(block);
+    const parsed = parseBlock(block);
     const carrier = this.#carriers.get(block.interfaceId);
     if (carrier === undefined) {
       throw new PoolError("unknown-interface", `block ${block.cidr} is on the unknown interface ${block.interfaceId}`);
     }
-    const other = this.#index.overlapping(range);
+    const other = this.#index.overlapping(parsed.range);
     if (other !== undefined) {
       if (sameBlock(other.block, block)) return false;
       const { cidr, interfaceId, kind } = other.block;
@@ -89,10 +97,11 @@ export class Pool {
         `block ${block.cidr} (${block.kind} on ${block.interfaceId}) overlaps ${cidr} (${kind} on ${interfaceId})`,
       );
     }
-    const added = new AddressBlock(block, range, carrier, reservedOffsets);
+    const stock = carrier[parsed.range.family];
+    const added = new AddressBlock(block, parsed, this.#index.firstOf(parsed.range), stock);
     this.#blocks.set(block.cidr, added);
     this.#index.add(added);
-    carrier.attach(added);
+    stock.attach(added);
     return true;
   }
 
@@ -103,14 +112,14 @@ export class Pool {
     refuseInUse(block, "removed");
     this.#blocks.delete(cidr);
     this.#index.remove(block);
-    block.carrier.detach(block);
+    block.stock.detach(block);
     return true;
   }
 
   /** A block that is not usable keeps its leases, and no pod gets an address of it. Throws `unknown-block`. */
   setBlockUsable(cidr: string, usable: boolean): void {
     const block = this.#known(cidr);
-    block.carrier.setBlockUsable(block, usable);
+    block.stock.setBlockUsable(block, usable);
   }
 
   /** All addresses of the blocks go back to the cloud. Throws `unknown-block`, `block-in-use`; then none of them does. */
@@ -128,22 +137,34 @@ export class Pool {
 
   // Leases
 
-  /** The address of the attachment: the one it has, or a free one. */
-  lease(attachment: Attachment, pod: Pod, nowMs: number): LeaseResult {
+  /**
+   * The address of the attachment, or for "dual" its address of each family: what it has, whichever families that is, or
+   * what is free. A lease that lacks one of two addresses is not made.
+   */
+  lease(attachment: Attachment, pod: Pod, nowMs: number, families: Families = "ipv4"): LeaseResult {
     const held = this.#leases.of(attachment);
     if (held !== undefined) return { kind: "existing", lease: held.lease };
-    const block = this.#order.first?.packing.fullest();
-    if (block === undefined) return { kind: "none" };
+    const block = families === "ipv6" ? this.#orders.ipv6.next() : this.#orders.ipv4.next();
+    if (block === undefined) return { kind: "none", lacks: families === "ipv6" ? "ipv6" : "ipv4" };
     const offset = block.longestFree;
-    const address = (block.range.base + offset) | 0;
-    const lease: Lease = { address: formatAddress(address), attachment, pod, leasedAtMs: nowMs };
-    this.#hold({ lease, block, offset, address, sibling: undefined });
+    const address = block.text(offset);
+    if (families !== "dual") {
+      const lease: Lease = { address, attachment, pod, leasedAtMs: nowMs };
+      this.#hold(lease, block, offset, undefined);
+      return { kind: "leased", lease };
+    }
+    const ipv6Block = this.#orders.ipv6.next();
+    if (ipv6Block === undefined) return { kind: "none", lacks: "ipv6" };
+    const ipv6Offset = ipv6Block.longestFree;
+    const ipv6Address = ipv6Block.text(ipv6Offset);
+    const lease: Lease = { address, ipv6Address, attachment, pod, leasedAtMs: nowMs };
+    this.#hold(lease, block, offset, { block: ipv6Block, offset: ipv6Offset, address: ipv6Block.base + ipv6Offset });
     return { kind: "leased", lease };
   }
 
   /**
-   * Ends the lease; its address is free again `coolingMs` from now, at the next `cool`. Undefined if the attachment has
-   * none.
+   * Ends the lease; its addresses are free again `coolingMs` from now, at the next `cool`. `cooling` is that of
+   * `lease.address`; the IPv6 address of a dual-stack lease cools as long. Undefined if the attachment has none.
    */
   release(attachment: Attachment, nowMs: number, coolingMs: number): { lease: Lease; cooling: Cooling } | undefined {
     const held = this.#leases.of(attachment);
@@ -151,10 +172,11 @@ export class Pool {
     const untilMs = nowMs + coolingMs;
     this.#drop(held, COOLING);
     this.#cooling.push(held.address, untilMs);
+    if (held.ipv6Place !== undefined) this.#cooling.push(held.ipv6Place.address, untilMs);
     return { lease: held.lease, cooling: { address: held.lease.address, untilMs } };
   }
 
-  /** The lease could not be made durable: no pod has seen its address, so it is the next one to be leased. */
+  /** The lease could not be made durable: no pod has seen its addresses, so they are the next ones to be leased. */
   undoLease(attachment: Attachment): boolean {
     const held = this.#leases.of(attachment);
     if (held === undefined) return false;
@@ -163,25 +185,28 @@ export class Pool {
   }
 
   /**
-   * Enters a lease that was made earlier, also on an interface or block that is not usable. Entering it twice is
-   * harmless. Throws `unknown-address`, `address-not-free`, `attachment-leased`.
+   * Enters a lease that was made earlier, with both of its addresses, also on an interface or block that is not usable.
+   * Entering it twice is harmless. Throws `unknown-address`, `address-not-free`, `attachment-leased`.
    */
   restoreLease(lease: Lease): void {
-    const held = this.#leases.of(lease.attachment);
-    if (held?.lease.address === lease.address) return;
+    const held = this.#leases.of(lease.attachment)?.lease;
     if (held !== undefined) {
+      if (held.address === lease.address && held.ipv6Address === lease.ipv6Address) return;
       const { namespace, name } = lease.pod;
       throw new PoolError(
         "attachment-leased",
-        `${lease.address} cannot be leased to ${namespace}/${name}, which has ${held.lease.address}`,
+        `${addressesOf(lease)} cannot be leased to ${namespace}/${name}, which has ${addressesOf(held)}`,
       );
     }
-    this.#hold({ lease, ...this.#freePlace(lease.address), sibling: undefined });
+    const { address, ipv6Address } = lease;
+    const { block, offset } = this.#restorablePlace(address, ipv6Address === undefined ? undefined : "ipv4");
+    const ipv6Place = ipv6Address === undefined ? undefined : this.#restorablePlace(ipv6Address, "ipv6");
+    this.#hold(lease, block, offset, ipv6Place);
   }
 
   /** Enters an address that cools since earlier. Throws `unknown-address`, `address-not-free`. */
   restoreCooling(cooling: Cooling): void {
-    const { block, offset, address } = this.#freePlace(cooling.address);
+    const { block, offset, address } = this.#restorablePlace(cooling.address);
     block.change(offset, FREE, COOLING);
     this.#cooling.push(address, cooling.untilMs);
   }
@@ -191,9 +216,11 @@ export class Pool {
     const freed: string[] = [];
     for (let endMs = this.#cooling.nextEndMs; endMs !== undefined && endMs <= nowMs; endMs = this.#cooling.nextEndMs) {
       const address = this.#cooling.shift();
-      const block = this.#index.find(address);
-      block?.change(address - block.range.base, COOLING, FREE);
-      freed.push(formatAddress(address));
+      // A block of which an address cools is not removed.
+      const block = this.#index.at(address);
+      if (block === undefined) continue;
+      block.change(address - block.base, COOLING, FREE);
+      freed.push(block.text(address - block.base));
     }
     return freed;
   }
@@ -209,19 +236,21 @@ export class Pool {
     return this.#leases.of(attachment)?.lease;
   }
 
+  /** The lease of which this is one address. */
   leaseAt(address: string): Lease | undefined {
-    const number = parseAddress(address);
-    return number === undefined ? undefined : this.#leases.at(number)?.lease;
+    const place = this.#index.place(address);
+    return place === undefined ? undefined : this.#leases.at(place.address)?.lease;
   }
 
-  /** Undefined for an address that is not the pool's, or reserved. */
+  /** Undefined for an address that is not the pool's, not lent (IPv6) or reserved. */
   stateOf(address: string): AddressState | undefined {
-    const place = this.#place(address);
+    const place = this.#index.place(address);
     return place?.block.state(place.offset);
   }
 
+  /** Undefined for an address that is not the pool's, or not lent (IPv6). */
   blockOf(address: string): Block | undefined {
-    return this.#place(address)?.block.block;
+    return this.#index.place(address)?.block.block;
   }
 
   /** The block with this CIDR and its counts. */
@@ -234,59 +263,81 @@ export class Pool {
     for (const held of this.#leases) yield held.lease;
   }
 
-  /** In the order in which they end. */
+  /** In the order in which they end; the two addresses of one lease one after the other. */
   *coolings(): Iterable<Cooling> {
-    for (const { address, untilMs } of this.#cooling) yield { address: formatAddress(address), untilMs };
+    for (const { address, untilMs } of this.#cooling) {
+      const block = this.#index.at(address);
+      if (block !== undefined) yield { address: block.text(address - block.base), untilMs };
+    }
   }
 
-  /** In the order in which they were added. */
+  /** Of both families, in the order in which they were added. */
   *blocks(): Iterable<BlockCounts> {
     for (const block of this.#blocks.values()) yield blockCounts(block);
   }
 
-  /** All addresses. */
-  counts(): Counts {
+  /** All addresses of the family. */
+  counts(family: Family = "ipv4"): Counts {
     const sum = new Tally();
-    for (const carrier of this.#carriers.values()) sum.add(carrier.tally);
+    for (const carrier of this.#carriers.values()) sum.add(carrier[family].tally);
     return sum.counts();
   }
 
   /** The addresses of usable blocks on usable interfaces: those that count for the watermarks. */
-  usableCounts(): Counts {
+  usableCounts(family: Family = "ipv4"): Counts {
     const sum = new Tally();
-    for (const { interface: carrying, tally, denied } of this.#carriers.values()) {
-      if (!carrying.usable) continue;
-      sum.add(tally);
-      sum.add(denied, -1);
+    for (const carrier of this.#carriers.values()) {
+      if (!carrier.interface.usable) continue;
+      sum.add(carrier[family].tally);
+      sum.add(carrier[family].denied, -1);
     }
     return sum.counts();
   }
 
-  /** By index, among equals by id. */
-  interfaceCounts(): InterfaceCounts[] {
+  /** Addresses and blocks of the family, by index, among equals by id. */
+  interfaceCounts(family: Family = "ipv4"): InterfaceCounts[] {
     const carriers = [...this.#carriers.values()].sort((left, right) => (comesBefore(left, right) ? -1 : 1));
-    return carriers.map((carrier) => carrier.counts());
+    return carriers.map((carrier) => carrier.counts(family));
+  }
+
+  /** Addresses of both families on the interface that are leased or cooling; 0 if the pool does not know it. */
+  inUseOn(interfaceId: string): number {
+    return this.#carriers.get(interfaceId)?.inUse ?? 0;
+  }
+
+  /**
+   * The IPv4 blocks on the interface, usable or not, of which every address is free, in the order in which they were
+   * added. What goes back already is not among them.
+   */
+  freeBlocksOn(interfaceId: string): WholeBlock[] {
+    const blocks = [...(this.#carriers.get(interfaceId)?.ipv4.blocks ?? [])];
+    return blocks.filter(({ whole }) => whole).map(({ block: { cidr, kind } }) => ({ cidr, kind }));
   }
 
   /** What is wrong inside the pool, a sentence each; empty unless enid has a bug. Looks at every address. */
   problems(): string[] {
     return findProblems({
       carriers: [...this.#carriers.values()],
-      order: [...this.#order],
+      orders: { ipv4: [...this.#orders.ipv4], ipv6: [...this.#orders.ipv6] },
       blocks: [...this.#blocks.values()],
+      index: this.#index,
       leases: this.#leases,
       cooling: [...this.#cooling],
     });
   }
 
-  #hold(held: Held): void {
-    held.block.change(held.offset, FREE, LEASED);
-    this.#leases.add(held);
+  #hold(lease: Lease, block: AddressBlock, offset: number, ipv6Place: Place | undefined): void {
+    block.change(offset, FREE, LEASED);
+    ipv6Place?.block.change(ipv6Place.offset, FREE, LEASED);
+    const address = (block.base + offset) | 0;
+    this.#leases.add({ lease, block, offset, address, ipv6Place, sibling: undefined });
   }
 
   #drop(held: Held, to: typeof FREE | typeof COOLING, toFront = false): void {
+    const { block, offset, ipv6Place } = held;
     this.#leases.remove(held);
-    held.block.change(held.offset, LEASED, to, toFront);
+    block.change(offset, LEASED, to, toFront);
+    ipv6Place?.block.change(ipv6Place.offset, LEASED, to, toFront);
   }
 
   #known(cidr: string): AddressBlock {
@@ -295,22 +346,29 @@ export class Pool {
     return block;
   }
 
-  #place(text: string): Pick<Held, "block" | "offset" | "address"> | undefined {
-    const address = parseAddress(text);
-    const block = address === undefined ? undefined : this.#index.find(address);
-    if (address === undefined || block === undefined) return undefined;
-    return { block, offset: address - block.range.base, address };
-  }
-
-  #freePlace(text: string): Pick<Held, "block" | "offset" | "address"> {
-    const place = this.#place(text);
+  #restorablePlace(text: string, family?: Family): Place {
+    const place = this.#index.place(text);
     if (place === undefined) {
-      throw new PoolError("unknown-address", `no block of the pool holds ${JSON.stringify(text)}`);
+      throw new PoolError("unknown-address", `no block of the pool lends ${JSON.stringify(text)}`);
     }
-    const state = place.block.state(place.offset) ?? "reserved";
-    if (state !== "free") throw new PoolError("address-not-free", `address ${text} is ${state}`);
+    if (family !== undefined && familyOf(text) !== family) {
+      throw new PoolError(
+        "unknown-address",
+        `${text} stands where the ${FAMILY_NAMES[family]} address of a lease should`,
+      );
+    }
+    if (!place.block.restorable(place.offset)) {
+      const state = place.block.state(place.offset) ?? "reserved";
+      throw new PoolError("address-not-free", `address ${text} is ${state}`);
+    }
     return place;
   }
+}
+
+const FAMILY_NAMES = { ipv4: "IPv4", ipv6: "IPv6" } as const satisfies Record<Family, string>;
+
+function addressesOf({ address, ipv6Address }: Lease): string {
+  return ipv6Address === undefined ? address : `${address} and ${ipv6Address}`;
 }
 
 function refuseInUse(block: AddressBlock, what: string): void {

@@ -1,17 +1,21 @@
 import type { AddressBlock } from "./address-block.ts";
+import type { BlockIndex, Place } from "./block-index.ts";
 import type { Carrier } from "./carrier.ts";
+import { familyOf } from "./family.ts";
 import { fuller } from "./filling-order.ts";
-import { formatAddress } from "./ipv4.ts";
 import type { Held, LeaseTable } from "./lease-table.ts";
 import { levelOf } from "./packing.ts";
+import type { Stock } from "./stock.ts";
 import { Tally } from "./tally.ts";
+import type { Family } from "./types.ts";
 
 /** The inside of a pool. */
 export interface PoolInside {
   readonly carriers: readonly Carrier[];
-  /** Those that have something to offer, in filling order. */
-  readonly order: readonly Carrier[];
+  /** By family what has something to offer, in filling order. */
+  readonly orders: Readonly<Record<Family, readonly Stock[]>>;
   readonly blocks: readonly AddressBlock[];
+  readonly index: BlockIndex;
   readonly leases: LeaseTable;
   readonly cooling: readonly { readonly address: number; readonly untilMs: number }[];
 }
@@ -19,24 +23,32 @@ export interface PoolInside {
 /** Counts everything anew and compares: whatever differs is a bug of the pool. */
 export function findProblems(inside: PoolInside): string[] {
   return [
-    ...inside.blocks.flatMap(blockProblems),
-    ...inside.carriers.flatMap((carrier) => carrierProblems(carrier, inside.blocks)),
-    ...orderProblems(inside),
+    ...inside.carriers.flatMap(carrierProblems),
+    ...inside.blocks.flatMap((block) => blockProblems(block, inside.index)),
+    ...FAMILIES.flatMap((family) => [
+      ...inside.carriers.flatMap((carrier) => stockProblems(carrier, family, inside.blocks)),
+      ...orderProblems(inside, family),
+    ]),
     ...leaseProblems(inside),
     ...coolingProblems(inside),
   ];
 }
 
-function blockProblems(block: AddressBlock): string[] {
+const FAMILIES = ["ipv4", "ipv6"] as const satisfies readonly Family[];
+
+function blockProblems(block: AddressBlock, index: BlockIndex): string[] {
   const problems: string[] = [];
   const { cidr } = block.block;
   const recount = new Tally();
-  for (let offset = 0; offset < block.range.size; offset++) {
+  for (let offset = 0; offset < block.size; offset++) {
     const state = block.state(offset);
     if (state !== undefined) recount[state]++;
   }
   if (!recount.equals(block.tally)) problems.push(`block ${cidr} counts ${block.tally}; its addresses are ${recount}`);
   if (block.releasing && block.inUse) problems.push(`block ${cidr} goes back while its addresses are ${block.tally}`);
+  if (index.at(block.base) !== block || index.at(block.base + block.size - 1) !== block) {
+    problems.push(`block ${cidr} is not found by its first or its last address`);
+  }
   const queued = new Set<number>();
   for (const offset of block.freeOrder()) {
     const state = block.state(offset);
@@ -50,82 +62,115 @@ function blockProblems(block: AddressBlock): string[] {
   return problems;
 }
 
-function carrierProblems(carrier: Carrier, blocks: readonly AddressBlock[]): string[] {
+function carrierProblems({ interface: { id }, leased, ipv4, ipv6 }: Carrier): string[] {
+  const counted = ipv4.tally.leased + ipv6.tally.leased;
+  return leased === counted ? [] : [`interface ${id} counts ${leased} leased addresses of ${counted}`];
+}
+
+function stockProblems(carrier: Carrier, family: Family, blocks: readonly AddressBlock[]): string[] {
   const problems: string[] = [];
-  const { id } = carrier.interface;
-  const own = blocks.filter((block) => block.carrier === carrier);
-  if (own.length !== carrier.blocks) problems.push(`interface ${id} counts ${carrier.blocks} blocks of ${own.length}`);
+  const stock = carrier[family];
+  const name = `interface ${carrier.interface.id} (${family})`;
+  const own = blocks.filter(
+    ({ block, range }) => block.interfaceId === carrier.interface.id && range.family === family,
+  );
+  if (own.length !== stock.blocks.size || own.some((block) => block.stock !== stock || !stock.blocks.has(block))) {
+    problems.push(`${name} knows ${stock.blocks.size} blocks of ${own.length}, or others`);
+  }
   const tally = sum(own);
   const denied = sum(own.filter((block) => !block.usable));
-  if (!tally.equals(carrier.tally)) problems.push(`interface ${id} counts ${carrier.tally}; its blocks have ${tally}`);
-  if (!denied.equals(carrier.denied)) {
-    problems.push(`interface ${id} counts ${carrier.denied} as not usable; its blocks have ${denied}`);
+  if (!tally.equals(stock.tally)) problems.push(`${name} counts ${stock.tally}; its blocks have ${tally}`);
+  if (!denied.equals(stock.denied)) {
+    problems.push(`${name} counts ${stock.denied} as not usable; its blocks have ${denied}`);
   }
   const packed = new Set<AddressBlock>();
-  for (const { level, block } of carrier.packing) {
+  for (const { level, block } of stock.packing) {
     if (!block.offered || packed.has(block) || block.level !== level || levelOf(block) !== level) {
-      problems.push(`interface ${id} packs block ${block.block.cidr} wrongly at level ${level}`);
+      problems.push(`${name} packs block ${block.block.cidr} wrongly at level ${level}`);
     }
     packed.add(block);
   }
   for (const block of own) {
-    if (block.offered && !packed.has(block)) problems.push(`interface ${id} does not pack block ${block.block.cidr}`);
+    if (block.offered && !packed.has(block)) problems.push(`${name} does not pack block ${block.block.cidr}`);
+  }
+  const topLevel = Math.max(-1, ...[...packed].map(levelOf));
+  if (stock.packing.topLevel !== topLevel || packed.size > own.length) {
+    problems.push(`${name} packs ${packed.size} blocks up to level ${stock.packing.topLevel}; it is ${topLevel}`);
   }
   return problems;
 }
 
-function orderProblems({ carriers, order }: PoolInside): string[] {
+function orderProblems({ carriers, orders }: PoolInside, family: Family): string[] {
   const problems: string[] = [];
+  const order = orders[family];
   const ordered = new Set(order);
   for (const carrier of carriers) {
-    const { id } = carrier.interface;
-    if (ordered.has(carrier) !== carrier.offered > 0) {
+    const stock = carrier[family];
+    if (ordered.has(stock) !== stock.offered > 0) {
       problems.push(
-        `interface ${id} offers ${carrier.offered} addresses and is${ordered.has(carrier) ? "" : " not"} filled`,
+        `interface ${carrier.interface.id} offers ${stock.offered} addresses of ${family} and is${ordered.has(stock) ? "" : " not"} filled`,
       );
     }
   }
-  order.forEach((carrier, position) => {
+  order.forEach((stock, position) => {
     const before = order[position - 1];
-    if (carrier.position !== position || (before !== undefined && !fuller(before, carrier))) {
-      problems.push(`interface ${carrier.interface.id} is filled wrongly as number ${position}`);
+    if (stock.top !== stock.packing.topLevel) {
+      problems.push(`interface ${stock.carrier.interface.id} is filled by level ${stock.top} of ${family}`);
+    }
+    if (stock.position !== position || (before !== undefined && !fuller(before, stock))) {
+      problems.push(`interface ${stock.carrier.interface.id} is filled wrongly as number ${position} of ${family}`);
     }
   });
-  if (ordered.size !== order.length || order.some((carrier) => !carriers.includes(carrier))) {
-    problems.push("interfaces are filled that are not the pool's, or twice");
+  if (ordered.size !== order.length || order.some((stock) => !carriers.includes(stock.carrier))) {
+    problems.push(`interfaces are filled with ${family} that are not the pool's, or twice`);
   }
   return problems;
 }
 
 function leaseProblems({ blocks, leases }: PoolInside): string[] {
   const problems: string[] = [];
-  let attachments = 0;
+  let addresses = 0;
   for (const held of leases) {
-    attachments++;
-    const { lease, block, offset, address } = held;
-    const other = leases.at(address);
-    if (other !== held) problems.push(`${lease.address} is leased to ${named(held)} and to ${named(other)}`);
+    const { lease, ipv6Place } = held;
     if (leases.of(lease.attachment) !== held) problems.push(`${named(held)} has several leases for one attachment`);
-    if (((block.range.base + offset) | 0) !== address || formatAddress(address) !== lease.address) {
-      problems.push(`the lease of ${lease.address} points to offset ${offset} of ${block.block.cidr}`);
+    problems.push(...heldProblems(held, held, lease.address, leases));
+    addresses++;
+    if (lease.ipv6Address === undefined && ipv6Place === undefined) continue;
+    if (lease.ipv6Address === undefined || ipv6Place === undefined || familyOf(lease.address) === "ipv6") {
+      problems.push(`the lease of ${lease.address} is half of one of both families`);
+      continue;
     }
-    const state = block.state(offset);
-    if (state !== "leased") problems.push(`${lease.address} is leased to ${named(held)} and counts as ${state}`);
+    problems.push(...heldProblems(held, ipv6Place, lease.ipv6Address, leases));
+    addresses++;
   }
   const { leased } = sum(blocks);
-  if (attachments !== leased || leases.size !== leased) {
-    problems.push(`${attachments} attachments have ${leases.size} addresses; ${leased} are leased`);
+  if (addresses !== leased || leases.addresses !== leased) {
+    problems.push(`leases have ${addresses} addresses and are found by ${leases.addresses}; ${leased} are leased`);
   }
   return problems;
 }
 
-function coolingProblems({ blocks, cooling }: PoolInside): string[] {
+/** Of one address of a lease. */
+function heldProblems(held: Held, { block, offset, address }: Place, text: string, leases: LeaseTable): string[] {
+  const problems: string[] = [];
+  const other = leases.at(address);
+  if (other !== held) problems.push(`${text} is leased to ${named(held)} and to ${named(other)}`);
+  if (((block.base + offset) | 0) !== address || block.text(offset) !== text || familyOf(text) !== block.range.family) {
+    problems.push(`the lease of ${text} points to offset ${offset} of ${block.block.cidr}`);
+  }
+  const state = block.state(offset);
+  if (state !== "leased") problems.push(`${text} is leased to ${named(held)} and counts as ${state}`);
+  return problems;
+}
+
+function coolingProblems({ blocks, index, cooling }: PoolInside): string[] {
   const problems: string[] = [];
   let previousMs = Number.NEGATIVE_INFINITY;
   for (const { address, untilMs } of cooling) {
-    const text = formatAddress(address);
-    const block = blocks.find(({ range }) => (address - range.base) >>> 0 < range.size);
-    const state = block?.state((address - block.range.base) >>> 0);
+    const block = index.at(address);
+    const offset = address - (block?.base ?? 0);
+    const text = block === undefined ? `an address of no block, number ${address},` : block.text(offset);
+    const state = block?.state(offset);
     if (state !== "cooling") problems.push(`${text} cools and counts as ${state}`);
     if (!(untilMs >= previousMs)) problems.push(`${text} cools until ${untilMs}, queued after ${previousMs}`);
     previousMs = untilMs;

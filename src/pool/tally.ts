@@ -5,7 +5,7 @@ export const FREE = 0;
 export const LEASED = 1;
 export const COOLING = 2;
 export const RESERVED = 3;
-export type StateCode = typeof FREE | typeof LEASED | typeof COOLING;
+export type StateCode = typeof FREE | typeof LEASED | typeof COOLING | typeof RESERVED;
 
 /** A count of addresses by state that moves with them. */
 export class Tally {
@@ -22,7 +22,7 @@ export class Tally {
   #change(state: StateCode, by: 1 | -1): void {
     if (state === FREE) this.free += by;
     else if (state === LEASED) this.leased += by;
-    else this.cooling += by;
+    else if (state === COOLING) this.cooling += by;
   }
 
   add(other: Readonly<Counts> | Tally, times: 1 | -1 = 1): void {

@@ -3,15 +3,37 @@
 /** `free` may be leased; `leased` is bound to a pod; `cooling` waits after a release; `releasing` goes back to the cloud. */
 export type AddressState = "free" | "leased" | "cooling" | "releasing";
 
+/** What an address is of. A pod has one family, or both (dual stack). */
+export type Family = "ipv4" | "ipv6";
+
+/** Which families a pod gets an address of. */
+export type Families = "ipv4" | "ipv6" | "dual";
+
 /** A secondary address (/32), a delegated prefix (/28 or /80), or a node CIDR. */
 export type BlockKind = "address" | "prefix" | "node-cidr";
 
-/** A CIDR that the node owns as a whole. `cidr` is canonical ("10.0.1.7/32") and unique in the pool. */
+/**
+ * A CIDR that the node owns as a whole. `cidr` is canonical ("10.0.1.7/32", "2001:db8:0:1::/80") and unique in the pool.
+ * IPv4: "address" is a /32, "prefix" a /28, "node-cidr" /12 to /32. IPv6: "prefix" is a /80, "node-cidr" /48 to /120.
+ */
 export interface Block {
   readonly cidr: string;
   readonly interfaceId: string;
   readonly kind: BlockKind;
-  /** Addresses of a node CIDR that no pod ever gets (router, gateway). Of other kinds every address is for pods. */
+  /**
+   * True: it was found on an interface that enid did not make, so who put it there is not known, and it is never given
+   * back. Absent = false. The pool itself makes no difference.
+   */
+  readonly found?: boolean;
+  /**
+   * True: EC2 denied twice that the node has it while a pod had an address of it. It is kept so over a restart: what is
+   * free of it may be somebody else's. Absent = false. The pool itself makes no difference.
+   */
+  readonly lost?: boolean;
+  /**
+   * Addresses of a node CIDR that no pod ever gets (router, gateway). Of other kinds every address is for pods, but of an
+   * IPv6 block only the first 4,096, and never the very first (RFC 4291 2.6.1: it is every router's).
+   */
   readonly reserved?: readonly string[];
 }
 
@@ -42,15 +64,17 @@ export interface Pod {
 
 /** The durable binding of an address to an attachment. */
 export interface Lease {
-  /** Canonical text, no prefix length. */
+  /** Canonical text, no prefix length. IPv4, or the IPv6 address of a pod that has no other (RFC 5952). */
   readonly address: string;
+  /** The IPv6 address of a dual-stack pod (RFC 5952); absent otherwise. */
+  readonly ipv6Address?: string;
   readonly attachment: Attachment;
   readonly pod: Pod;
   /** Wall time, ms since the epoch. */
   readonly leasedAtMs: number;
 }
 
-/** An address that waits before it may be leased again. */
+/** An address that waits before it may be leased again. Both addresses of a dual-stack lease wait equally long. */
 export interface Cooling {
   readonly address: string;
   /** Wall time, ms since the epoch, at which it becomes free. */
@@ -70,12 +94,18 @@ export interface InterfaceCounts extends Counts {
   readonly id: string;
   readonly index: number;
   readonly usable: boolean;
-  /** Blocks on the interface; on AWS each takes one address slot. */
+  /** Blocks of the family on the interface; on AWS each takes one slot of its family. */
   readonly blocks: number;
 }
 
+/** A block of IPv4 of which every address is free, so that it could be given back. */
+export type WholeBlock = Pick<Block, "cidr" | "kind">;
+
 /** What becomes of asking for an address: the one the attachment has, a new one, or none is free. */
-export type LeaseResult = { readonly kind: "leased" | "existing"; readonly lease: Lease } | { readonly kind: "none" };
+export type LeaseResult =
+  | { readonly kind: "leased" | "existing"; readonly lease: Lease }
+  /** `lacks`: the family of which none is free; IPv4 when both were asked for and neither is. */
+  | { readonly kind: "none"; readonly lacks: Family };
 
 export interface BlockCounts extends Counts {
   readonly block: Block;

@@ -12,6 +12,7 @@ import type { Attachment, Block, Cooling, Lease } from "../pool/index.ts";
 import { asWriteFailure, type Call } from "./group-commit.ts";
 import { copyBlock, copyIntent, copyInterface, copyJson, copyLease } from "./record-copies.ts";
 import {
+  addressesOf,
   addressTaken,
   attachmentTaken,
   coolingUntilMs,
@@ -28,6 +29,8 @@ export class MemoryTables {
   readonly #leases = new Map<string, Lease>();
   /** Attachment → address. */
   readonly #held = new Map<string, string>();
+  /** IPv6 address of a dual-stack lease → its other address. */
+  readonly #ipv6 = new Map<string, string>();
   readonly #cooling = new Map<string, Cooling>();
   readonly #interfaces = new Map<string, InterfaceRecord>();
   readonly #blocks = new Map<string, Block>();
@@ -143,27 +146,40 @@ export class MemoryTables {
 
   #putLease(lease: Lease): void {
     const copy = copyLease(lease);
+    const addresses = addressesOf(lease);
     const key = attachmentKey(lease.attachment);
-    const holder = this.#leases.get(lease.address);
-    if (holder !== undefined && attachmentKey(holder.attachment) !== key) throw addressTaken(lease);
-    const held = this.#held.get(key);
-    if (held !== undefined && held !== lease.address) throw attachmentTaken(lease);
+    for (const address of addresses) {
+      const holder = this.#holderOf(address);
+      if (holder !== undefined && attachmentKey(holder.attachment) !== key) throw addressTaken(address);
+    }
+    const held = this.#leases.get(this.#held.get(key) ?? "");
+    if (held !== undefined && (held.address !== lease.address || held.ipv6Address !== lease.ipv6Address)) {
+      throw attachmentTaken(lease);
+    }
     this.#log.set(this.#leases, lease.address, copy);
     this.#log.set(this.#held, key, lease.address);
-    this.#log.delete(this.#cooling, lease.address);
+    if (lease.ipv6Address !== undefined) this.#log.set(this.#ipv6, lease.ipv6Address, lease.address);
+    for (const address of addresses) this.#log.delete(this.#cooling, address);
   }
 
   #endLease(change: Extract<Change, { kind: "lease-end" }>): void {
     const untilMs = coolingUntilMs(change);
+    const addresses = addressesOf(change.lease);
     const { address, attachment } = change.lease;
     const key = attachmentKey(attachment);
-    const holder = this.#leases.get(address);
-    if (holder !== undefined) {
-      if (attachmentKey(holder.attachment) !== key) return;
+    const lease = this.#leases.get(address);
+    if (lease !== undefined && attachmentKey(lease.attachment) === key) {
       this.#log.delete(this.#leases, address);
       this.#log.delete(this.#held, key);
+      if (lease.ipv6Address !== undefined) this.#log.delete(this.#ipv6, lease.ipv6Address);
     }
-    this.#log.set(this.#cooling, address, { address, untilMs });
+    for (const each of addresses) {
+      if (this.#holderOf(each) === undefined) this.#log.set(this.#cooling, each, { address: each, untilMs });
+    }
+  }
+
+  #holderOf(address: string): Lease | undefined {
+    return this.#leases.get(address) ?? this.#leases.get(this.#ipv6.get(address) ?? "");
   }
 
   #putBlock(block: Block): void {
@@ -190,6 +206,7 @@ export class MemoryTables {
   #endAllLeases(): void {
     this.#log.clear(this.#leases);
     this.#log.clear(this.#held);
+    this.#log.clear(this.#ipv6);
   }
 }
 

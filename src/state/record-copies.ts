@@ -4,24 +4,25 @@ import { jsonText, wallMs } from "./rules.ts";
 
 // Copies take the fields of the record only: callers may pass richer objects (an ObservedInterface is an InterfaceRecord).
 
-export function copyLease({ address, attachment, pod, leasedAtMs }: Lease): Lease {
+export function copyLease({ address, ipv6Address, attachment, pod, leasedAtMs }: Lease): Lease {
   const { network, containerId, interfaceName } = attachment;
   const { namespace, name, uid } = pod;
   return {
     address,
+    ...(ipv6Address === undefined ? {} : { ipv6Address }),
     attachment: { network, containerId, interfaceName },
     pod: { namespace, name, uid },
     leasedAtMs: wallMs(leasedAtMs, `the time of the lease of ${address}`),
   };
 }
 
-export function copyBlock({ cidr, interfaceId, kind }: Block): Block {
-  return { cidr, interfaceId, kind };
+export function copyBlock({ cidr, interfaceId, kind, found = false, lost = false }: Block): Block {
+  return { cidr, interfaceId, kind, ...(found ? { found } : {}), ...(lost ? { lost } : {}) };
 }
 
 export function copyInterface(record: InterfaceRecord): InterfaceRecord {
   const { id, mac, deviceIndex, networkCard, subnetId, subnetCidr, primaryAddress } = record;
-  const { securityGroups, attachmentId, madeBy, foreign } = record;
+  const { securityGroups, attachmentId, madeBy, foreign, foreignBecause } = record;
   return {
     id,
     mac,
@@ -34,11 +35,13 @@ export function copyInterface(record: InterfaceRecord): InterfaceRecord {
     attachmentId,
     madeBy,
     foreign,
+    ...(foreignBecause === undefined ? {} : { foreignBecause }),
   };
 }
 
 export function copyIntent(intent: Intent): Intent {
-  const { id, step, openedAtMs, before, securityGroups, deleteOnTermination, interfaceId, attachmentId } = intent;
+  const { id, step, openedAtMs, before, securityGroups, deleteOnTermination } = intent;
+  const { tags, interfaceId, attachmentId } = intent;
   return {
     id,
     step: JSON.parse(jsonText(step, `the step of intent ${id}`)),
@@ -46,6 +49,7 @@ export function copyIntent(intent: Intent): Intent {
     before: [...before],
     securityGroups: [...securityGroups],
     deleteOnTermination,
+    ...(tags === undefined ? {} : { tags: { ...tags } }),
     ...(interfaceId === undefined ? {} : { interfaceId }),
     ...(attachmentId === undefined ? {} : { attachmentId }),
   };

@@ -36,14 +36,23 @@ export function coolingUntilMs(change: Extract<Change, { kind: "lease-end" }>): 
   return wallMs(change.cooling.untilMs, `the cooling time of ${change.cooling.address}`);
 }
 
-export function addressTaken(lease: Lease): EnidError {
-  return writeFailed(`${lease.address} is leased to another attachment`, { reason: "conflict" });
+/** The one address of a lease, or the two of a dual-stack one. */
+export function addressesOf({ address, ipv6Address }: Lease): readonly string[] {
+  if (ipv6Address === undefined) return [address];
+  if (ipv6Address === address) {
+    throw writeFailed(`a lease cannot have ${address} twice`, { reason: "invalid" });
+  }
+  return [address, ipv6Address];
+}
+
+export function addressTaken(address: string): EnidError {
+  return writeFailed(`${address} is leased to another attachment`, { reason: "conflict" });
 }
 
 export function attachmentTaken(lease: Lease): EnidError {
-  return writeFailed(`${attachmentText(lease.attachment)} holds another address than ${lease.address}`, {
-    reason: "conflict",
-  });
+  const attachment = attachmentText(lease.attachment);
+  const other = lease.ipv6Address === undefined ? "another address" : "other addresses";
+  return writeFailed(`${attachment} holds ${other} than ${addressesOf(lease).join(" and ")}`, { reason: "conflict" });
 }
 
 export function interfaceUnknown(block: Block): EnidError {

@@ -14,7 +14,7 @@ const EVENTS_LIMIT = 120;
 /** What is counted as it happens; everything else is computed from the manager's status at each scrape. */
 export interface CallMetrics {
   event(name: string): void;
-  cloudCall(action: string, code: string, durationMs: number): void;
+  cloudCall(action: string, code: string, durationMs: number, waitedMs: number): void;
   served(verb: string, outcome: string, durationMs: number): void;
 }
 
@@ -32,13 +32,20 @@ export function callMetrics(registry: Registry): CallMetrics {
   });
   const ec2Calls = new Counter({
     name: "enid_ec2_calls_total",
-    help: "Attempts of EC2 and STS calls by code (ok or EC2's error code). RequestLimitExceeded: the account's bucket is empty; UnauthorizedOperation: grant what docs/ec2.md lists.",
+    help: "Attempts of EC2 and STS calls by code (ok or EC2's error code). RequestLimitExceeded: the account's bucket is empty; UnauthorizedOperation: `enid check permissions` names the missing statement.",
     labelNames: ["action", "code"],
     registers,
   });
   const ec2Duration = new Histogram({
     name: "enid_ec2_call_duration_seconds",
     help: "Time of one attempt of an EC2 or STS call. Rising for all actions: look at the route to the endpoint before EC2 itself.",
+    labelNames: ["action"],
+    buckets: EC2_BUCKETS_SECONDS,
+    registers,
+  });
+  const tokenWait = new Histogram({
+    name: "enid_ec2_token_wait_seconds",
+    help: "Time a call waited for a token of its action before it was sent. Rising: the account is throttled; enid_ec2_rate says how far the node slowed down.",
     labelNames: ["action"],
     buckets: EC2_BUCKETS_SECONDS,
     registers,
@@ -62,10 +69,11 @@ export function callMetrics(registry: Registry): CallMetrics {
       events.inc({ event: names.of(name) });
       if (CONFIGURATION_REJECTED.has(name)) rejected.inc();
     },
-    cloudCall(action, code, durationMs) {
+    cloudCall(action, code, durationMs, waitedMs) {
       const label = actions.of(action);
       ec2Calls.inc({ action: label, code: codes.of(code) });
       ec2Duration.observe({ action: label }, durationMs / 1000);
+      tokenWait.observe({ action: label }, waitedMs / 1000);
     },
     served(verb, outcome, durationMs) {
       const known = outcome === "ok" || Object.hasOwn(catalogue, outcome);

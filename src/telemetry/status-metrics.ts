@@ -17,8 +17,10 @@ type AddressState = (typeof ADDRESS_STATES)[number];
 export function statusMetrics(registry: Registry): Refresh {
   const refreshers = [
     addressMetrics(registry),
+    blockMetrics(registry),
     demandMetrics(registry),
     cloudMetrics(registry),
+    budgetMetrics(registry),
     conditionMetrics(registry),
     settingsMetrics(registry),
     stateMetrics(registry),
@@ -35,13 +37,13 @@ function addressMetrics(registry: Registry): StatusRefresh {
   const registers = [registry];
   const addresses = new Gauge({
     name: "enid_addresses",
-    help: "Pod addresses the node holds, by state. free at 0 while enid_needed_addresses is above 0: `enid plan` says what keeps it from growing.",
-    labelNames: ["state"],
+    help: "Pod addresses the node holds, by state and family; of IPv6 no free ones, which are beyond counting. free at 0 while enid_needed_addresses is above 0: `enid plan` says what keeps it from growing.",
+    labelNames: ["state", "family"],
     registers,
   });
   const byInterface = new Gauge({
     name: "enid_interface_addresses",
-    help: "Pod addresses by interface, subnet and state; shows which subnet the pods of this node live in.",
+    help: "Pod addresses (IPv4) by interface, subnet and state; shows which subnet the pods of this node live in.",
     labelNames: ["interface", "subnet", "state"],
     registers,
   });
@@ -50,13 +52,58 @@ function addressMetrics(registry: Registry): StatusRefresh {
     help: "Most pod addresses the node can hold under its settings; 0 while unknown. Leased near it: lower max-pods or use a larger instance type.",
     registers,
   });
+  const lost = new Gauge({
+    name: "enid_lost_addresses",
+    help: "Leased addresses that EC2 denies; their leases stay. Above 0: `enid status` names the pods. Delete them, and find who took the addresses.",
+    registers,
+  });
   return (status) => {
-    setStates((state, value) => addresses.set({ state }, value), status.pool);
+    const { ipv6 } = status.pool;
+    setStates((state, value) => addresses.set({ state, family: "ipv4" }, value), status.pool);
+    for (const state of ["leased", "cooling", "releasing"] as const) {
+      addresses.set({ state, family: "ipv6" }, ipv6?.[state] ?? 0);
+    }
+    lost.set(status.lost?.length ?? 0);
     byInterface.reset();
     for (const { id, subnetId, counts } of status.interfaces) {
       setStates((state, value) => byInterface.set({ interface: id, subnet: subnetId, state }, value), counts);
     }
     capacity.set(status.capacity);
+  };
+}
+
+/** Addresses of an IPv6 prefix, a /80. */
+const ADDRESSES_PER_IPV6_PREFIX = 2 ** 48;
+
+function blockMetrics(registry: Registry): StatusRefresh {
+  const registers = [registry];
+  const prefixes = new Gauge({
+    name: "enid_prefixes",
+    help: "Prefixes the node holds by family, /28 and /80. ipv4 at 0 with prefix-delegation preferred: no allowed subnet has 16 contiguous free addresses; reserve a range for prefixes.",
+    labelNames: ["family"],
+    registers,
+  });
+  const wholly = new Gauge({
+    name: "enid_free_block_addresses",
+    help: "Free addresses (IPv4) in blocks of which every address is free: what can be given back. Far below the free ones for hours: pods are spread thinly over prefixes, which ends as they are replaced.",
+    registers,
+  });
+  const addresses = new Counter({
+    name: "enid_given_back_addresses_total",
+    help: "Addresses (IPv4) given back to EC2 since the start. Rising together with those taken: raise release-delay-seconds or pre-allocate.",
+    registers,
+  });
+  const interfaces = new Counter({
+    name: "enid_given_back_interfaces_total",
+    help: "Interfaces removed since the start because they had no pod. Rising every few minutes: raise interface-idle-seconds.",
+    registers,
+  });
+  return ({ pool, givenBack }) => {
+    prefixes.set({ family: "ipv4" }, pool.prefixes ?? 0);
+    prefixes.set({ family: "ipv6" }, (pool.ipv6?.total ?? 0) / ADDRESSES_PER_IPV6_PREFIX);
+    wholly.set(pool.freeInFreeBlocks ?? 0);
+    setCounter(addresses, givenBack?.addresses ?? 0);
+    setCounter(interfaces, givenBack?.interfaces ?? 0);
   };
 }
 
@@ -75,7 +122,7 @@ function demandMetrics(registry: Registry): StatusRefresh {
   });
   const excess = new Gauge({
     name: "enid_excess_addresses",
-    help: "Addresses beyond the watermarks, to be given back. Above 0 for hours: `enid status` names what holds the release back.",
+    help: "Addresses beyond the watermarks, given back after release-delay-seconds unless release-excess is false. Above 0 for hours: `enid status` says what becomes of them; pods spread over prefixes hold those.",
     registers,
   });
   const waiting = new Gauge({
@@ -95,7 +142,7 @@ function demandMetrics(registry: Registry): StatusRefresh {
     watermark.set({ watermark: "max-allocate" }, watermarks.maxAllocate);
     watermark.set({ watermark: "max-above-watermark" }, watermarks.maxAboveWatermark);
     needed.set(watermarks.needed);
-    excess.set(watermarks.excess);
+    excess.set(status.pool.excess ?? watermarks.excess);
     waiting.set(status.waiting.length);
     longest.set(
       oldestSeconds(
@@ -103,6 +150,30 @@ function demandMetrics(registry: Registry): StatusRefresh {
         nowMs,
       ),
     );
+  };
+}
+
+function budgetMetrics(registry: Registry): StatusRefresh {
+  const registers = [registry];
+  const rate = new Gauge({
+    name: "enid_ec2_rate",
+    help: "Requests a second of each EC2 action that the node allows itself now; it halves when the account is throttled and comes back with successes. Far below its usual value: somebody spends the account's bucket.",
+    labelNames: ["action"],
+    registers,
+  });
+  const waiting = new Gauge({
+    name: "enid_ec2_waiting_calls",
+    help: "Calls of each EC2 action that wait for a token. Lasting above 0: the node wants more than its share of the account's bucket.",
+    labelNames: ["action"],
+    registers,
+  });
+  return ({ budget = [] }) => {
+    rate.reset();
+    waiting.reset();
+    for (const { action, ratePerSecond, waiting: calls } of budget) {
+      rate.set({ action }, ratePerSecond);
+      waiting.set({ action }, calls);
+    }
   };
 }
 
@@ -117,6 +188,12 @@ function cloudMetrics(registry: Registry): StatusRefresh {
   const subnetHeld = new Gauge({
     name: "enid_subnet_held_back",
     help: "1 while no growth is tried in the subnet because it was exhausted; ends by itself once EC2 reports free addresses.",
+    labelNames: ["subnet"],
+    registers,
+  });
+  const subnetFragmented = new Gauge({
+    name: "enid_subnet_fragmented",
+    help: "1 while no prefix is asked for in the subnet because it had no 16 contiguous free addresses; tried again by itself. For hours: make a CIDR reservation for prefixes in the subnet.",
     labelNames: ["subnet"],
     registers,
   });
@@ -140,9 +217,11 @@ function cloudMetrics(registry: Registry): StatusRefresh {
   return (status, nowMs) => {
     subnetFree.reset();
     subnetHeld.reset();
+    subnetFragmented.reset();
     for (const subnet of status.subnets) {
       subnetFree.set({ subnet: subnet.id }, subnet.freeAddresses);
       subnetHeld.set({ subnet: subnet.id }, subnet.blockedUntilMs > nowMs ? 1 : 0);
+      subnetFragmented.set({ subnet: subnet.id }, (subnet.prefixesBlockedUntilMs ?? 0) > nowMs ? 1 : 0);
     }
     for (const state of ["running", "unsettled"] as const) {
       intents.set({ state }, status.intents.filter((intent) => intent.state === state).length);

@@ -53,8 +53,8 @@ export function createTelemetry({ clock, logger, version }: TelemetryOptions): N
       calls.event(event.name);
       if (event.level !== "debug") ring.add({ ...event, atMs: clock.nowMs() });
     },
-    cloudCall({ action, code, durationMs, requestId }) {
-      calls.cloudCall(action, code, durationMs);
+    cloudCall({ action, code, durationMs, requestId, waitedMs = 0 }) {
+      calls.cloudCall(action, code, durationMs, waitedMs);
       const level = code === "ok" ? "debug" : "warn";
       logger[level]({ action, code, durationMs: Math.round(durationMs), requestId }, `${action} ${code}`);
     },

@@ -145,7 +145,7 @@ describe("a daemon", () => {
     expect((await status()).pool.leased).toBe(1);
     for (const target of ["/healthz", "/readyz"]) expect((await fetch(base + target)).status).toBe(200);
     const metrics = await (await fetch(`${base}/metrics`)).text();
-    expect(metrics).toContain('enid_addresses{state="leased"} 1\n');
+    expect(metrics).toContain('enid_addresses{state="leased",family="ipv4"} 1\n');
     expect(metrics).toContain('enid_cni_duration_seconds_count{verb="ADD",outcome="ok"} 1\n');
     expect(metrics).toMatch(/^enid_ec2_calls_total\{action="CreateNetworkInterface",code="ok"\} \d$/m);
     await stop();

@@ -3,9 +3,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import fastify from "fastify";
 import { onTestFinished } from "vitest";
+import type { AdoptionText } from "../../src/adoption/index.ts";
 import { controlRoutes } from "../../src/cli/control-routes.ts";
 import { EnidError } from "../../src/errors.ts";
-import type { ManagerControl, PlanReport } from "../../src/manager/index.ts";
+import type { AdoptionReport, ManagerControl, PlanReport } from "../../src/manager/index.ts";
 import { NOON_MS, settings, statusReport } from "../telemetry/status-report.ts";
 
 export const PLAN: PlanReport = {
@@ -71,6 +72,10 @@ export class FakeManager implements ManagerControl {
 
   leases() {
     return [LEASE];
+  }
+
+  async adoptLeases({ from, file }: AdoptionText, dryRun: boolean): Promise<AdoptionReport> {
+    return { from, file, dryRun, leases: [], interfaces: [], notes: [], adopting: [] };
   }
 
   async setOverride(assignment: string) {

@@ -150,10 +150,100 @@ create-interface  subnet-a      9  unsettled  1 min 1 s  intent-1
   });
 });
 
+describe("enid status of a node with prefixes and both families", () => {
+  const line = (name: string, changes: Partial<StatusReport>) =>
+    status(changes).match(new RegExp(`^${name} +(.*)$`, "m"))?.[1];
+  const { pool, watermarks, interfaces, subnets } = statusReport();
+  const ipv6 = { total: 2 ** 48, free: 2 ** 48 - 10, leased: 9, cooling: 1, releasing: 0 };
+
+  it("says nothing of prefixes and IPv6 where the node has neither", () => {
+    expect(status()).not.toMatch(/^(ipv6|prefixes|given back|LOST)/m);
+  });
+
+  it("says what is taken of the IPv6 prefix, and what pods get", () => {
+    expect(line("ipv6", { ipFamilies: "dual", pool: { ...pool, ipv6 } })).toBe(
+      "9 leased, 1 cooling; pods get both families",
+    );
+    expect(line("ipv6", { ipFamilies: "ipv6" })).toBe("no prefix held yet; pods get IPv6 only");
+    expect(line("ipv6", { pool: { ...pool, ipv6 } })).toBe("9 leased, 1 cooling; pods get IPv4 only");
+  });
+
+  it("says how many prefixes it holds and how much of it could be given back", () => {
+    expect(line("prefixes", { prefixMode: "preferred" })).toBe("preferred, 0 held");
+    const held = { ...pool, prefixes: 3, freeInFreeBlocks: 32 };
+    expect(line("prefixes", { prefixMode: "required", pool: held })).toBe(
+      "required, 3 held; 32 addresses in wholly free blocks",
+    );
+    expect(line("prefixes", { pool: held })).toBe("off, 3 held; 32 addresses in wholly free blocks");
+  });
+
+  it("says what becomes of the excess", () => {
+    const excess = (changes: Partial<StatusReport["pool"]>, releasing = true) => {
+      const values = { ...settings().values, "release-excess": releasing };
+      const report = {
+        settings: { ...settings(), values },
+        watermarks: { ...watermarks, excess: 16 },
+        pool: { ...pool, ...changes },
+      };
+      return line("demand", report)?.split(", ").slice(1).join(", ");
+    };
+    expect(excess({})).toBe("16 excess");
+    expect(excess({ releasableAtMs: NOON_MS + 90_000 })).toBe(
+      "16 excess, to be given back in 1 min 30 s as far as they are whole free blocks",
+    );
+    expect(excess({ releasableAtMs: NOON_MS, releasing: 16 })).toBe("16 excess, 16 being given back");
+    expect(
+      line("demand", { watermarks: { ...watermarks, excess: 16 }, pool: { ...pool, releasableAtMs: NOON_MS } }),
+    ).toContain("16 excess, in blocks that pods use as well or on interfaces that are not idle long enough");
+    expect(excess({ releasableAtMs: NOON_MS }, false)).toBe("16 excess, kept because release-excess is false");
+    expect(excess({ excess: 0, releasableAtMs: undefined })).toBe("0 excess");
+  });
+
+  it("says that a buffer which is half full is filled up later", () => {
+    const demand = (refillAtMs?: number) =>
+      line("demand", { watermarks: { ...watermarks, needed: 4, ...(refillAtMs === undefined ? {} : { refillAtMs }) } });
+    expect(demand()).toContain("; 4 needed, ");
+    expect(demand(NOON_MS + 80_000)).toContain(
+      "; 4 needed (the buffer is half full: fetched together within 1 min 20 s), ",
+    );
+  });
+
+  it("counts what was given back", () => {
+    expect(line("given back", { givenBack: { addresses: 17, interfaces: 1 } })).toBe(
+      "17 addresses, 1 interface since the start",
+    );
+    expect(line("given back", { givenBack: { addresses: 0, interfaces: 0 } })).toBeUndefined();
+  });
+
+  it("says which leased addresses are lost, ten at most, and what to do", () => {
+    const lost = Array.from({ length: 12 }, (_, index) => ({
+      address: `10.0.1.${index + 7}`,
+      pod: { namespace: "shop", name: `cart-${index}`, uid: "" },
+      sinceMs: NOON_MS - 5 * MINUTE_MS,
+    }));
+    const text = status({ lost });
+    expect(text).toContain("\nLOST: EC2 denies 12 leased addresses\n  10.0.1.7   shop/cart-0  for 5 min\n");
+    expect(text).toContain("\n  and 2 more\n  The leases stay. Delete these pods, and find who took the addresses.\n");
+  });
+
+  it("names the network card, the IPv6 CIDR, and a subnet in which no prefix fits", () => {
+    const [, second] = interfaces;
+    const [subnet] = subnets;
+    if (second === undefined || subnet === undefined) throw new Error("the report has interfaces and subnets");
+    const fragmented = { ...subnet, ipv6Cidr: "2001:db8:1::/64", prefixesBlockedUntilMs: NOON_MS + 42_000 };
+    const text = status({ interfaces: [{ ...second, networkCard: 1 }], subnets: [fragmented] });
+    expect(text).toMatch(/^eni-b +1\/1 +subnet-b/m);
+    expect(text).toMatch(
+      /^subnet-a +10\.0\.1\.0\/24, 2001:db8:1::\/64 +200 +1 min ago +no prefix fits; tried again in 42 s$/m,
+    );
+    expect(status({ subnets: [{ ...fragmented, blockedUntilMs: NOON_MS + 5_000 }] })).toMatch(/held back for 5 s$/m);
+  });
+});
+
 describe("the other answers for a person", () => {
   it("settings show value and origin of each", () => {
     const lines = renderSettings(settings());
-    expect(lines).toHaveLength(18);
+    expect(lines).toHaveLength(1 + Object.keys(settings().values).length);
     expect(lines.filter((line) => !line.endsWith("default"))).toEqual([
       "SETTING                    VALUE                    FROM",
       "min-allocate               10                       /etc/cni/net.d/05-cilium.conf:5:25",
@@ -179,6 +269,9 @@ because
     [{ kind: "instance-full", capacity: 27 }, "holds all 27 pod addresses"],
     [{ kind: "max-allocate", maxAllocate: 12 }, "max-allocate 12 is reached"],
     [{ kind: "subnets-empty", subnets: [{ id: "subnet-a", freeAddresses: 0 }] }, "subnet-a (0 free)"],
+    [{ kind: "subnets-fragmented", subnets: [{ id: "subnet-a", freeAddresses: 90 }] }, "prefix: subnet-a (90 free)"],
+    [{ kind: "prefixes-unsupported" }, "let prefix-delegation be preferred or off"],
+    [{ kind: "no-ipv6-subnet", subnets: [{ id: "subnet-a", freeAddresses: 9 }] }, "has an IPv6 CIDR: subnet-a;"],
     [{ kind: "no-subnet" }, "eni.subnet-tags"],
     [{ kind: "no-usable-interface" }, "eni.first-interface-index"],
     [{ kind: "blocked", untilMs: NOON_MS, reason: "throttled" }, "until 2026-08-01T12:00:00Z: throttled"],
@@ -203,13 +296,33 @@ because
       { kind: "create-interface", subnetId: "subnet-a", deviceIndex: 2, count: 1, reason: "r" },
       { kind: "release-blocks", interfaceId: "eni-b", cidrs: ["10.0.2.7/32", "10.0.2.8/32"], reason: "r" },
       { kind: "remove-interface", interfaceId: "eni-b", reason: "r" },
+      { kind: "add-blocks", interfaceId: "eni-b", subnetId: "subnet-b", count: 2, unit: "prefix", reason: "r" },
+      { kind: "add-blocks", interfaceId: "eni-b", subnetId: "subnet-b", count: 1, unit: "ipv6-prefix", reason: "r" },
+      {
+        kind: "create-interface",
+        subnetId: "subnet-a",
+        deviceIndex: 1,
+        networkCard: 1,
+        count: 1,
+        unit: "prefix",
+        ipv6Prefixes: 1,
+        reason: "r",
+      },
+      { kind: "remove-interface", interfaceId: "eni-x", orphanOf: "shop", reason: "r" },
+      { kind: "set-security-groups", interfaceId: "eni-b", securityGroups: ["sg-1", "sg-2"], reason: "r" },
     ];
-    const lines = renderPlan({ ...PLAN, plan: { ...PLAN.plan, steps, wanted: 0 }, calls: [] }, plain);
+    const plan = { ...PLAN.plan, steps, wanted: 0, givenBack: 33 };
+    const lines = renderPlan({ ...PLAN, plan, calls: [] }, plain);
     expect(lines.filter((line) => /^\d/.test(line))).toEqual([
-      "3 steps",
+      "8 steps: 33 addresses given back",
       "1. create an interface in subnet-a at device index 2 with 1 address",
       "2. release 2 blocks of eni-b: 10.0.2.7/32, 10.0.2.8/32",
       "3. remove eni-b",
+      "4. add 2 prefixes (32 addresses) to eni-b in subnet-b",
+      "5. add 1 IPv6 prefix to eni-b in subnet-b",
+      "6. create an interface in subnet-a at device index 1 of network card 1 with 1 prefix (16 addresses) and 1 IPv6 prefix",
+      "7. delete eni-x, which another node of cluster shop left behind",
+      "8. give eni-b the security groups sg-1, sg-2",
     ]);
   });
 
@@ -228,6 +341,20 @@ lease         10.0.1.7
 lately
   2026-08-01T12:00:00Z  ADD answered with 10.0.1.7
 `);
+  });
+
+  it("an explanation and the list of leases show both addresses of a dual-stack pod", () => {
+    const explanation = new FakeManager().explain("shop/cart-0");
+    const leases = explanation.leases.map((lease) => ({ ...lease, ipv6Address: "2001:db8::7" }));
+    expect(renderExplanation({ ...explanation, leases }, NOON_MS, plain)).toContain(
+      "lease         10.0.1.7 and 2001:db8::7",
+    );
+    const ipv4Only = new FakeManager().leases().map((lease) => ({ ...lease, address: "10.0.1.8" }));
+    expect(renderLeases([...leases, ...ipv4Only], NOON_MS + MINUTE_MS)).toEqual([
+      "ADDRESS   IPV6         POD          CONTAINER      INTERFACE  NETWORK  FOR",
+      "10.0.1.7  2001:db8::7  shop/cart-0  0123456789abc  eth0       cilium   1 min",
+      "10.0.1.8               shop/cart-0  0123456789abc  eth0       cilium   1 min",
+    ]);
   });
 
   it("an explanation of an address shows its state and when it is free again", () => {

@@ -31,9 +31,10 @@ function keysOf(value: unknown): string[] {
 }
 
 describe("the examples", () => {
-  it("cover secondary addresses, prefixes, on-premises, a list and the form of 2020", () => {
+  it("cover secondary addresses, prefixes, dual stack, on-premises, a list and the form of 2020", () => {
     expect(examples.toSorted()).toEqual([
       "chained.conflist",
+      "dual-stack.conf",
       "on-premises.conf",
       "prefixes.conf",
       "secondary-addresses.conf",
@@ -114,7 +115,7 @@ describe("docs/configuration.md", () => {
 
   it("shows overrides that are understood", () => {
     const commands = [...reference.matchAll(/^enid set '?(.*?)'?$/gm)].map(([, override = ""]) => override);
-    expect(commands).toHaveLength(4);
+    expect(commands).toHaveLength(5);
     for (const command of commands) expect(() => parseOverride(command)).not.toThrow();
   });
 

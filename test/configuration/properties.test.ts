@@ -50,6 +50,9 @@ const valid: Record<SettingName, fc.Arbitrary<unknown>> = {
   podCIDRs: fc.constant([]),
   "cooling-seconds": fc.integer({ min: 0, max: 86_400 }),
   "add-wait-seconds": fc.integer({ min: 0, max: 50 }),
+  "ip-families": fc.constantFrom("ipv4", "ipv6", "dual"),
+  "release-excess": fc.boolean(),
+  "release-delay-seconds": fc.integer({ min: 0, max: 86_400 }),
   "first-interface-index": fc.integer({ min: 0, max: 127 }),
   "security-groups": fc.uniqueArray(id("sg"), { maxLength: 16 }),
   "security-group-tags": tags,
@@ -58,7 +61,12 @@ const valid: Record<SettingName, fc.Arbitrary<unknown>> = {
   "exclude-interface-tags": tags,
   "delete-on-termination": fc.boolean(),
   "use-primary-address": fc.boolean(),
-  "disable-prefix-delegation": fc.boolean(),
+  "disable-prefix-delegation": fc.constant(false),
+  "prefix-delegation": fc.constantFrom("off", "preferred", "required"),
+  "interface-idle-seconds": fc.integer({ min: 0, max: 86_400 }),
+  "adopt-interfaces-of": fc.uniqueArray(fc.constantFrom("vpc-cni", "cilium")),
+  "cluster-name": fc.stringMatching(/^[A-Za-z0-9._:/=+@-]{0,256}$/),
+  "start-jitter-seconds": fc.integer({ min: 0, max: 600 }),
 };
 const someSettings = fc.record(valid, { requiredKeys: [] }) as fc.Arbitrary<Partial<Record<SettingName, unknown>>>;
 
@@ -167,7 +175,8 @@ describe("whatever valid settings a file states", () => {
     fc.assert(
       fc.property(someSettings, (stated) => {
         for (const [name, value] of Object.entries(stated)) {
-          expect(parseOverride(`${name}=${JSON.stringify(value)}`)).toEqual({ name, value });
+          const text = typeof value === "string" ? value : JSON.stringify(value);
+          expect(parseOverride(`${name}=${text}`)).toEqual({ name, value });
         }
       }),
     );

@@ -7,6 +7,7 @@ import {
   originText,
   overrideProblems,
   parseOverride,
+  prefixModeOf,
   selectionOf,
   settingName,
   settingNames,
@@ -75,6 +76,7 @@ describe("effective settings", () => {
       "security-group-tags": { c: "d" },
       "exclude-interface-tags": { e: "f" },
       "delete-on-termination": false,
+      "adopt-interfaces-of": ["vpc-cni"],
     };
     expect(selectionOf(effectiveSettings(read({ eni }), {}))).toEqual({
       subnetIds: eni["subnet-ids"],
@@ -83,7 +85,19 @@ describe("effective settings", () => {
       securityGroupTags: eni["security-group-tags"],
       excludeInterfaceTags: eni["exclude-interface-tags"],
       deleteOnTermination: false,
+      adoptInterfacesOf: ["vpc-cni"],
     });
+  });
+
+  it.each([
+    ["off", false, "off"],
+    ["preferred", false, "preferred"],
+    ["required", false, "required"],
+    ["required", true, "off"],
+    ["off", true, "off"],
+  ])("prefix-delegation %s with disable-prefix-delegation %s is mode %s", (mode, disabled, effective) => {
+    const overrides = { "prefix-delegation": override(mode), "disable-prefix-delegation": override(disabled) };
+    expect(prefixModeOf(effectiveSettings(undefined, overrides))).toBe(effective);
   });
 });
 
@@ -116,6 +130,56 @@ describe("settings together", () => {
     const harmless = effectiveSettings(read({ ipam: { podCIDRs: ["10.0.0.0/24"] } }), { "subnet-tags": override({}) });
     expect(checkSettings(harmless)).toEqual([]);
   });
+
+  it.each([
+    ["prefix-delegation", "required"],
+    ["interface-idle-seconds", 60],
+    ["adopt-interfaces-of", ["cilium"]],
+    ["cluster-name", "shop"],
+    ["start-jitter-seconds", 0],
+  ])("conflict when ranges of the node meet %s, which is about EC2", (name, value) => {
+    const settings = effectiveSettings(read({ ipam: { podCIDRs: ["10.0.0.0/24"] } }), { [name]: override(value) });
+    expect(checkSettings(settings)).toMatchObject([{ names: ["podCIDRs", name] }]);
+  });
+
+  it("conflict when IPv6 is asked for beside ranges of the node, which are of IPv4", () => {
+    const file = read({ ipam: { podCIDRs: ["10.0.0.0/24"] } });
+    expect(checkSettings(effectiveSettings(file, { "ip-families": override("dual") }))).toEqual([
+      {
+        names: ["ip-families", "podCIDRs"],
+        message: `ip-families dual (override) asks for IPv6 addresses, while podCIDRs (file ${FILE}:3:17) gives IPv4 ranges; allowed beside podCIDRs is ipv4`,
+      },
+    ]);
+    expect(checkSettings(effectiveSettings(file, { "ip-families": override("ipv4") }))).toEqual([]);
+  });
+
+  it.each([
+    [
+      { "disable-prefix-delegation": true },
+      { "prefix-delegation": override("preferred") },
+      `prefix-delegation preferred (override) asks for the prefixes that disable-prefix-delegation true (file ${FILE}:3:34) forbids; allowed is one of the two: \`enid unset prefix-delegation\`, or \`enid set disable-prefix-delegation=false\``,
+    ],
+    [
+      { "prefix-delegation": "required" },
+      { "disable-prefix-delegation": override(true) },
+      `prefix-delegation required (file ${FILE}:3:26) asks for the prefixes that disable-prefix-delegation true (override) forbids; allowed is one of the two: \`enid unset disable-prefix-delegation\`, or \`enid set prefix-delegation=off\``,
+    ],
+    [
+      {},
+      { "prefix-delegation": override("required"), "disable-prefix-delegation": override(true) },
+      "prefix-delegation required (override) asks for the prefixes that disable-prefix-delegation true (override) forbids; allowed is one of the two: `enid unset` one of them",
+    ],
+  ])("conflict when prefixes are asked for and forbidden: %o with overrides %o", (eni, overrides, message) => {
+    expect(checkSettings(effectiveSettings(read({ eni }), overrides))).toEqual([
+      { names: ["prefix-delegation", "disable-prefix-delegation"], message },
+    ]);
+  });
+
+  it("do not conflict when what is forbidden is not asked for", () => {
+    const eni = { "disable-prefix-delegation": true, "prefix-delegation": "off" };
+    expect(checkSettings(effectiveSettings(read({ eni }), {}))).toEqual([]);
+    expect(checkSettings(effectiveSettings(read({ eni: { "disable-prefix-delegation": true } }), {}))).toEqual([]);
+  });
 });
 
 describe("an override", () => {
@@ -130,6 +194,13 @@ describe("an override", () => {
     ["subnet-tags=enid.io/pods=true,tier=a=b", "subnet-tags", { "enid.io/pods": "true", tier: "a=b" }],
     ['subnet-tags={"a,b": "c"}', "subnet-tags", { "a,b": "c" }],
     ["subnet-tags=", "subnet-tags", {}],
+    ["prefix-delegation=preferred", "prefix-delegation", "preferred"],
+    ["ip-families = dual", "ip-families", "dual"],
+    ["release-excess=false", "release-excess", false],
+    ["adopt-interfaces-of=vpc-cni,cilium", "adopt-interfaces-of", ["vpc-cni", "cilium"]],
+    ["adopt-interfaces-of=", "adopt-interfaces-of", []],
+    ["cluster-name=shop.example.com", "cluster-name", "shop.example.com"],
+    ["cluster-name=", "cluster-name", ""],
     ["podCIDRs=10.0.0.0/24,10.0.1.0/24", "podCIDRs", ["10.0.0.0/24", "10.0.1.0/24"]],
   ])("%s is understood", (text, name, value) => {
     expect(parseOverride(text)).toEqual({ name, value });
@@ -153,6 +224,17 @@ describe("an override", () => {
     ['subnet-tags={"a":1}', "1 in it is a number; allowed is a tag value"],
     ["podCIDRs=10.0.0.1/24", "10.0.0.1/24 has host bits set; allowed is the network itself, 10.0.0.0/24"],
     ["podCIDRs=10.0.0.0/24,10.0.0.0/25", "10.0.0.0/25 overlaps 10.0.0.0/24"],
+    ["prefix-delegation=on", 'prefix-delegation cannot be on: allowed is "off", "preferred" or "required"'],
+    ["prefix-delegation=prefered", 'cannot be prefered: did you mean preferred?; allowed is "off", "preferred" or'],
+    ["ip-families=", 'setting ip-families cannot be "": allowed is "ipv4", "ipv6" or "dual"'],
+    ["ip-families=IPv4", 'cannot be IPv4: did you mean ipv4?; allowed is "ipv4", "ipv6" or "dual"'],
+    ["adopt-interfaces-of=cillium", '"cillium" in it is not known: did you mean "cilium"?; allowed is "vpc-cni" or'],
+    ["adopt-interfaces-of=cilium,cilium", "allowed is a list of at most 2 different IPAMs"],
+    ["cluster-name=shop*", "cannot be shop*: allowed is a name of at most 256 letters, digits and characters of"],
+    [`cluster-name=${"c".repeat(257)}`, "allowed is a name of at most 256 letters"],
+    ["start-jitter-seconds=601", "cannot be 601: allowed is a whole number of seconds from 0 to 600"],
+    ["release-delay-seconds=86401", "cannot be 86401: allowed is a whole number of seconds from 0 to 86400"],
+    ["interface-idle-seconds=-1", "cannot be -1: allowed is a whole number of seconds from 0 to 86400"],
     [`subnet-tags=${"k=v,".repeat(20_000)}`, "characters; allowed are 65536"],
   ])("%s is refused with what is allowed", (text, words) => {
     const error = failureOf(() => parseOverride(text));
@@ -167,6 +249,8 @@ describe("an override", () => {
     ["PRE_ALLOCATE=1", "; did you mean pre-allocate?"],
     ["podcidrs=", "; did you mean podCIDRs?"],
     ["subnet-id=x", "; did you mean subnet-ids?"],
+    ["prefix-delegations=off", "; did you mean prefix-delegation?"],
+    ["ipfamilies=dual", "; did you mean ip-families?"],
     ["vpc-id=vpc-0a1b2c3d", "; settings are first-interface-index"],
     ["__proto__=1", "; settings are"],
     ["=1", "; settings are"],

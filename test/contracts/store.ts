@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Change, Intent, InterfaceRecord, ObservedInterface, Store } from "../../src/manager/ports/index.ts";
-import type { Block, Lease } from "../../src/pool/index.ts";
-
-const RESOLUTION = { selection: '{"subnetIds":[]}', subnetIds: ["subnet-1", "subnet-2"] };
+import type { Change, ObservedInterface, Store } from "../../src/manager/ports/index.ts";
+import type { Step } from "../../src/planning/index.ts";
+import { bothFamiliesContract } from "./store-families.ts";
+import { block, dualLease, end, eni, everything, FOREIGN, intent, lease, RESOLUTION } from "./store-records.ts";
 
 /** One place where a store keeps its data. */
 export interface StorePlace {
@@ -56,12 +56,22 @@ export function storeContract(name: string, makePlace: () => StorePlace): void {
         { kind: "instance-adopted", instanceId: "i-1" },
         { kind: "boot-started", bootId: "boot-1" },
         { kind: "interface-put", interface: eni("eni-1") },
-        { kind: "interface-put", interface: eni("eni-2", { deviceIndex: -1, madeBy: "other", foreign: true }) },
-        { kind: "blocks-put", blocks: [block("10.0.0.5/32"), block("10.0.1.0/28", "eni-1", "prefix")] },
+        { kind: "interface-put", interface: FOREIGN },
+        {
+          kind: "blocks-put",
+          blocks: [
+            block("10.0.0.5/32"),
+            block("10.0.1.0/28", "eni-1", "prefix"),
+            block("2001:db8::/80", "eni-1", "prefix"),
+          ],
+        },
         { kind: "lease-put", lease: lease("10.0.0.5", "a") },
+        { kind: "lease-put", lease: dualLease("10.0.1.1", "2001:db8::1", "d") },
+        { kind: "lease-put", lease: lease("2001:db8::2", "e") },
         { kind: "lease-end", lease: lease("10.0.0.6", "b"), cooling: { address: "10.0.0.6", untilMs: 99 } },
         { kind: "intent-put", intent: intent("intent-1") },
         { kind: "intent-put", intent: { ...intent("intent-2"), interfaceId: "eni-9", attachmentId: "eni-attach-9" } },
+        { kind: "intent-put", intent: { ...intent("intent-3"), tags: { "enid.io/cluster": "shop" } } },
         { kind: "override-put", name: "pre-allocate", value: 0, setAtMs: 3 },
         { kind: "configuration-put", configuration },
         { kind: "resolution-put", resolution: RESOLUTION },
@@ -70,11 +80,19 @@ export function storeContract(name: string, makePlace: () => StorePlace): void {
       expect(store.load()).toEqual({
         bootId: "boot-1",
         instanceId: "i-1",
-        leases: [lease("10.0.0.5", "a")],
+        leases: [lease("10.0.0.5", "a"), dualLease("10.0.1.1", "2001:db8::1", "d"), lease("2001:db8::2", "e")],
         cooling: [{ address: "10.0.0.6", untilMs: 99 }],
-        interfaces: [eni("eni-1"), eni("eni-2", { deviceIndex: -1, madeBy: "other", foreign: true })],
-        blocks: [block("10.0.0.5/32"), block("10.0.1.0/28", "eni-1", "prefix")],
-        intents: [intent("intent-1"), { ...intent("intent-2"), interfaceId: "eni-9", attachmentId: "eni-attach-9" }],
+        interfaces: [eni("eni-1"), FOREIGN],
+        blocks: [
+          block("10.0.0.5/32"),
+          block("10.0.1.0/28", "eni-1", "prefix"),
+          block("2001:db8::/80", "eni-1", "prefix"),
+        ],
+        intents: [
+          intent("intent-1"),
+          { ...intent("intent-2"), interfaceId: "eni-9", attachmentId: "eni-attach-9" },
+          { ...intent("intent-3"), tags: { "enid.io/cluster": "shop" } },
+        ],
         overrides: { "pre-allocate": { value: 0, setAtMs: 3 } },
         configuration,
         resolution: RESOLUTION,
@@ -163,7 +181,15 @@ export function storeContract(name: string, makePlace: () => StorePlace): void {
       });
     });
 
+    bothFamiliesContract({ commit, load: () => store.load() });
+
     describe("interfaces and blocks", () => {
+      test("why an interface is foreign goes when it no longer is", async () => {
+        await commit({ kind: "interface-put", interface: FOREIGN });
+        await commit({ kind: "interface-put", interface: eni("eni-2") });
+        expect(store.load().interfaces).toEqual([eni("eni-2")]);
+      });
+
       test("an interface goes with its blocks; those of others stay", async () => {
         await commit(
           { kind: "interface-put", interface: eni("eni-1") },
@@ -184,6 +210,17 @@ export function storeContract(name: string, makePlace: () => StorePlace): void {
           interfaces: [eni("eni-1", { deviceIndex: 4 })],
           blocks: [block("10.0.0.5/32")],
         });
+      });
+
+      test("a block keeps that it was found or lost, until it is put without", async () => {
+        const odd = { ...block("10.0.0.5/32"), found: true, lost: true };
+        await commit(
+          { kind: "interface-put", interface: eni("eni-1") },
+          { kind: "blocks-put", blocks: [odd, { ...block("10.0.0.6/32"), found: true }] },
+        );
+        expect(store.load().blocks).toEqual([odd, { ...block("10.0.0.6/32"), found: true }]);
+        await commit({ kind: "blocks-put", blocks: [{ ...odd, lost: false }] });
+        expect(store.load().blocks).toContainEqual({ ...block("10.0.0.5/32"), found: true });
       });
 
       test("a block moves when it is put on another interface, and goes when it is removed", async () => {
@@ -217,6 +254,27 @@ export function storeContract(name: string, makePlace: () => StorePlace): void {
         expect(store.load().intents).toEqual([{ ...intent("intent-1"), interfaceId: "eni-3" }]);
         await commit({ kind: "intent-close", id: "intent-1" }, { kind: "intent-close", id: "unknown" });
         expect(store.load().intents).toEqual([]);
+      });
+
+      test.each<Step>([
+        { kind: "add-blocks", interfaceId: "eni-1", subnetId: "subnet-1", count: 2, unit: "prefix", reason: "r" },
+        { kind: "add-blocks", interfaceId: "eni-1", subnetId: "subnet-1", count: 1, unit: "ipv6-prefix", reason: "r" },
+        {
+          kind: "create-interface",
+          subnetId: "subnet-1",
+          deviceIndex: 1,
+          networkCard: 1,
+          count: 1,
+          unit: "prefix",
+          ipv6Prefixes: 1,
+          reason: "r",
+        },
+        { kind: "remove-interface", interfaceId: "eni-9", orphanOf: "shop", reason: "r" },
+        { kind: "set-security-groups", interfaceId: "eni-1", securityGroups: ["sg-1"], reason: "r" },
+      ])("an intent keeps its step whole: %o", async (step) => {
+        await commit({ kind: "intent-put", intent: { ...intent("intent-1"), step } });
+        await reopen();
+        expect(store.load().intents).toEqual([{ ...intent("intent-1"), step }]);
       });
 
       test("an override keeps any JSON value under any name", async () => {
@@ -363,69 +421,4 @@ export function storeContract(name: string, makePlace: () => StorePlace): void {
       });
     });
   });
-}
-
-export function lease(address: string, containerId: string): Lease {
-  return {
-    address,
-    attachment: { network: "cilium", containerId, interfaceName: "eth0" },
-    pod: { namespace: "default", name: `pod-${containerId}`, uid: "5f1c2a34-8a0e-4c57-9a4b-3c1f0e9d7b21" },
-    leasedAtMs: 1_790_000_000_000,
-  };
-}
-
-export function end(address: string, containerId: string, untilMs: number): Change {
-  return { kind: "lease-end", lease: lease(address, containerId), cooling: { address, untilMs } };
-}
-
-export function eni(id: string, differing: Partial<InterfaceRecord> = {}): InterfaceRecord {
-  return {
-    id,
-    mac: "02:00:00:00:00:01",
-    deviceIndex: 1,
-    networkCard: 0,
-    subnetId: "subnet-1",
-    subnetCidr: "10.0.0.0/16",
-    primaryAddress: "10.0.0.4",
-    securityGroups: ["sg-1", "sg-2"],
-    attachmentId: "eni-attach-1",
-    madeBy: "enid",
-    foreign: false,
-    ...differing,
-  };
-}
-
-export function block(cidr: string, interfaceId = "eni-1", kind: Block["kind"] = "address"): Block {
-  return { cidr, interfaceId, kind };
-}
-
-export function intent(id: string): Intent {
-  return {
-    id,
-    step: {
-      kind: "create-interface",
-      subnetId: "subnet-1",
-      deviceIndex: 1,
-      count: 8,
-      reason: "8 addresses are needed",
-    },
-    openedAtMs: 5,
-    before: ["10.0.0.5/32"],
-    securityGroups: ["sg-1"],
-    deleteOnTermination: true,
-  };
-}
-
-/** Something of every kind that belongs to a boot or an instance, and settings, which belong to neither. */
-function everything(): Change[] {
-  return [
-    { kind: "interface-put", interface: eni("eni-1") },
-    { kind: "blocks-put", blocks: [block("10.0.0.5/32"), block("10.0.0.6/32")] },
-    { kind: "lease-put", lease: lease("10.0.0.5", "a") },
-    end("10.0.0.6", "b", 900),
-    { kind: "intent-put", intent: intent("intent-1") },
-    { kind: "override-put", name: "pre-allocate", value: 16, setAtMs: 1 },
-    { kind: "configuration-put", configuration: { file: "f", text: "{}", readAtMs: 2 } },
-    { kind: "resolution-put", resolution: RESOLUTION },
-  ];
 }

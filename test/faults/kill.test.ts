@@ -8,6 +8,7 @@ import { systemClock, systemRandom } from "../../src/adapters/index.ts";
 import type { StatusReport } from "../../src/manager/index.ts";
 import { loadModel, type RunningSimulator, startSimulator } from "../../src/simulator/index.ts";
 import { seededRandom } from "../support/virtual-clock.ts";
+import { leaks, notOnTheNode } from "./cloud-checks.ts";
 import { PodLoad } from "./pod-load.ts";
 
 const KILLS = 200;
@@ -15,33 +16,72 @@ const KILLS = 200;
 const KILLS_PER_NODE = 8;
 const NODES_AT_ONCE = 3;
 const INSTANCE = "i-0c100000000000001";
+const POD_SUBNET = "subnet-0c100000000000001";
 const SEED = Number(process.env.ENID_KILL_SEED ?? 20_261_123);
 
-const CONFIGURATION = JSON.stringify({
-  cniVersion: "1.0.0",
-  name: "cilium",
-  type: "cilium-cni",
-  eni: { "first-interface-index": 0, "subnet-tags": { "enid.io/pods": "true" } },
-  ipam: { type: "enid-ipam", "min-allocate": 4, "pre-allocate": 3, "cooling-seconds": 1, "add-wait-seconds": 3 },
-});
+/**
+ * Nodes take turns. Where prefixes are taken, an interface holds one of them and the instance two, so that these nodes
+ * make and remove interfaces too.
+ */
+const KINDS = [
+  { name: "single addresses", instanceType: "m5.large", prefixes: "off", families: "ipv4", coolingSeconds: 0 },
+  { name: "prefixes", instanceType: "t3.nano", prefixes: "required", families: "ipv4", coolingSeconds: 0 },
+  { name: "dual stack", instanceType: "m5.large", prefixes: "off", families: "dual", coolingSeconds: 1 },
+  {
+    name: "prefixes and dual stack",
+    instanceType: "t3.nano",
+    prefixes: "preferred",
+    families: "dual",
+    coolingSeconds: 1,
+  },
+] as const;
+type Kind = (typeof KINDS)[number];
 
-const MODEL = {
+/** How many pods a life is about. Few after many: what the many held becomes excess. */
+const AROUND = [20, 2, 20, 1];
+
+/** Everything that is given back goes almost at once: a life between two kills is about half a second. */
+const configurationOf = ({ prefixes, families, coolingSeconds }: Kind) =>
+  JSON.stringify({
+    cniVersion: "1.0.0",
+    name: "cilium",
+    type: "cilium-cni",
+    eni: {
+      "first-interface-index": 0,
+      "subnet-tags": { "enid.io/pods": "true" },
+      "prefix-delegation": prefixes,
+      "interface-idle-seconds": 0,
+      "start-jitter-seconds": 0,
+    },
+    ipam: {
+      type: "enid-ipam",
+      "min-allocate": 4,
+      "pre-allocate": 3,
+      "cooling-seconds": coolingSeconds,
+      "add-wait-seconds": 3,
+      "ip-families": families,
+      "release-delay-seconds": 0,
+    },
+  });
+
+const modelOf = ({ instanceType }: Kind) => ({
   region: "eu-central-1",
   account: "111122223333",
-  vpcs: [{ id: "vpc-0c100000000000001", cidrs: ["10.0.0.0/16"] }],
+  vpcs: [{ id: "vpc-0c100000000000001", cidrs: ["10.0.0.0/16"], ipv6Cidrs: ["2001:db8:1::/56"] }],
   subnets: [
     {
-      id: "subnet-0c100000000000001",
+      id: POD_SUBNET,
       vpc: "vpc-0c100000000000001",
       cidr: "10.0.1.0/24",
+      ipv6Cidr: "2001:db8:1:1::/64",
       zone: "eu-central-1a",
       tags: { "enid.io/pods": "true" },
     },
     { id: "subnet-0c100000000000002", vpc: "vpc-0c100000000000001", cidr: "10.0.2.0/24", zone: "eu-central-1a" },
   ],
-  instances: [{ id: INSTANCE, type: "m5.large", subnet: "subnet-0c100000000000001" }],
+  instances: [{ id: INSTANCE, type: instanceType, subnet: POD_SUBNET }],
   settings: { speed: 6 },
-};
+});
 
 let folder: string;
 let command: readonly string[];
@@ -55,7 +95,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe(`a daemon that is killed (-9) at ${KILLS} random moments under ADD and DEL`, () => {
   it(
-    "gives no address twice, loses no acknowledged lease and leaks neither interface nor address",
+    "gives no address twice, loses no acknowledged lease, gives back nothing that a pod has and leaks nothing",
     async () => {
       const nodes = Math.ceil(KILLS / KILLS_PER_NODE);
       const told: NodeReport[] = [];
@@ -65,96 +105,169 @@ describe(`a daemon that is killed (-9) at ${KILLS} random moments under ADD and 
         while (next < nodes && told.every(({ violations }) => violations.length === 0)) {
           const node = next++;
           const kills = Math.min(KILLS_PER_NODE, KILLS - node * KILLS_PER_NODE);
-          told.push(await oneNode(join(folder, `node-${node}`), kills, SEED + node));
+          const kind = KINDS[node % KINDS.length] ?? KINDS[0];
+          told.push(await oneNode(kind, join(folder, `node-${node}`), kills, SEED + node));
         }
       };
       await Promise.all(Array.from({ length: NODES_AT_ONCE }, worker));
-      const violations = told.flatMap((report) => report.violations.map((text) => `seed ${report.seed}: ${text}`));
+      const violations = told.flatMap(({ kind, seed, violations }) =>
+        violations.map((text) => `${kind}, seed ${seed}: ${text}`),
+      );
       const total = (count: (report: NodeReport) => number) => told.reduce((sum, report) => sum + count(report), 0);
+      const calls = (action: string) => total((report) => report.calls[action] ?? 0);
+      const cut = (step: string) => total((report) => report.cut.get(step) ?? 0);
+      if (process.env.ENID_KILL_FIGURES !== undefined) {
+        const figures = told.map(({ kind, adds, calls, cut }) => ({ kind, adds, calls, cut: Object.fromEntries(cut) }));
+        writeFileSync(process.env.ENID_KILL_FIGURES, JSON.stringify(figures, undefined, 1));
+      }
       expect(violations).toEqual([]);
-      // The load was real: every node grew beyond its first interface on the way, and pods came and went.
+      // The load was real: pods came and went, and so did addresses, prefixes and interfaces.
       expect(total(({ kills }) => kills)).toBe(KILLS);
       expect(total(({ adds }) => adds)).toBeGreaterThan(KILLS * 3);
       expect(total(({ deletes }) => deletes)).toBeGreaterThan(KILLS);
-      expect(total(({ interfaces }) => interfaces)).toBeGreaterThan(nodes * 1.5);
+      expect(calls("AttachNetworkInterface")).toBeGreaterThan(nodes);
+      expect(calls("UnassignPrivateIpAddresses")).toBeGreaterThan(nodes);
+      expect(calls("DeleteNetworkInterface")).toBeGreaterThan(nodes / 2);
+      // And kills met steps of every kind half-way: the next life found their intents.
+      for (const step of ["add-blocks", "create-interface", "release-blocks", "remove-interface"]) {
+        expect([step, cut(step)], "steps that a kill cut").toEqual([step, expect.toSatisfy((n: number) => n > 0)]);
+      }
     },
-    9 * 60_000,
+    12 * 60_000,
   );
 });
 
 interface NodeReport {
+  readonly kind: string;
   readonly seed: number;
   readonly kills: number;
   readonly adds: number;
   readonly deletes: number;
-  readonly interfaces: number;
+  /** Calls that succeeded, by action. */
+  readonly calls: Readonly<Record<string, number>>;
+  /** Steps that a kill cut, by kind. */
+  readonly cut: ReadonlyMap<string, number>;
   readonly violations: readonly string[];
 }
 
-async function oneNode(nodeFolder: string, kills: number, seed: number): Promise<NodeReport> {
+interface Scene {
+  readonly simulator: RunningSimulator;
+  readonly daemon: DaemonProcess;
+  readonly load: PodLoad;
+}
+
+async function oneNode(kind: Kind, nodeFolder: string, kills: number, seed: number): Promise<NodeReport> {
   const random = seededRandom(seed);
   const fraction = () => random.fraction();
   const simulator = await startSimulator({
-    description: loadModel(MODEL, "kill.test.ts"),
+    description: loadModel(modelOf(kind), "kill.test.ts"),
     listen: { host: "127.0.0.1", port: 0 },
     clock: systemClock,
     random: systemRandom,
   });
   mkdirSync(nodeFolder);
   const configurationFile = join(nodeFolder, "enid.conf");
-  writeFileSync(configurationFile, CONFIGURATION);
-  const daemon = new DaemonProcess({
-    folder: nodeFolder,
-    configurationFile,
-    environment: simulator.environment(INSTANCE),
-    command,
-  });
-  const load = new PodLoad(daemon, CONFIGURATION, fraction);
-  const violations: string[] = load.violations;
+  const configuration = configurationOf(kind);
+  writeFileSync(configurationFile, configuration);
+  const environment = simulator.environment(INSTANCE);
+  const daemon = new DaemonProcess({ folder: nodeFolder, configurationFile, environment, command });
+  const load = new PodLoad(daemon, configuration, kind.families === "dual" ? 2 : 1, fraction);
+  const scene = { simulator, daemon, load };
+  const cut = new Map<string, string>();
+  const { violations } = load;
+  const watch = setInterval(() => violations.push(...takenFromPods(scene)), 25);
   try {
     for (let kill = 0; kill < kills && violations.length === 0; kill++) {
       daemon.start();
       let over = false;
-      const running = load.run(6, () => over);
-      // Most kills meet a daemon at work, some one that is just starting.
-      if (fraction() < 0.8) await daemon.until<StatusReport>("/v1/status", ({ phase }) => phase !== "starting");
-      await new Promise((resolve) => setTimeout(resolve, fraction() * 450));
+      const running = load.run(6, AROUND[kill % AROUND.length] ?? 1, () => over);
+      await momentToKill(scene, kill, fraction, cut);
       await daemon.kill();
       over = true;
       await running;
-      if (kill % 3 !== 2) continue;
-      violations.push(...(await differences(daemon, load)));
+      if (kill % 4 !== 3) continue;
+      violations.push(...(await differences(scene, cut)));
       await daemon.kill();
     }
-    violations.push(...(await differences(daemon, load)));
-    violations.push(...(await leaks(daemon, simulator)));
+    violations.push(...(await differences(scene, cut)));
+    violations.push(...(await differencesOnceQuiet(scene, () => true)));
     await load.deleteAll();
     const left = await daemon.leases();
     if (left.length > 0) violations.push(`${left.length} leases are left after every pod was deleted`);
+    // Without pods the node comes down to its floor: one prefix, or min-allocate.
+    const floor = kind.prefixes === "off" ? 4 : 16;
+    violations.push(...(await differencesOnceQuiet(scene, ({ pool }) => pool.total <= floor && pool.cooling === 0)));
     const code = await daemon.stop();
     if (code !== 0) violations.push(`the daemon ended with ${code}`);
-    const interfaces = simulator.cloud.truth().interfaces.length;
-    return { seed, kills, violations, adds: load.acknowledgedAdds, deletes: load.acknowledgedDeletes, interfaces };
+    const counts = Object.entries(simulator.cloud.log.counts());
+    const calls = Object.fromEntries(counts.map(([action, { succeeded }]) => [action, succeeded]));
+    const byKind = new Map<string, number>();
+    for (const step of cut.values()) byKind.set(step, (byKind.get(step) ?? 0) + 1);
+    const { acknowledgedAdds: adds, acknowledgedDeletes: deletes } = load;
+    return { kind: kind.name, seed, kills, violations, adds, deletes, calls, cut: byKind };
   } finally {
+    clearInterval(watch);
     await daemon.kill().catch(() => {});
     await simulator.close();
   }
 }
 
+/** Resolves at a random moment: of a start, of a time under load, or of a step towards the cloud. */
+async function momentToKill(
+  { daemon, load }: Scene,
+  kill: number,
+  fraction: () => number,
+  cut: Map<string, string>,
+): Promise<void> {
+  const aim = fraction();
+  const pause = (limitMs: number) => new Promise((resolve) => setTimeout(resolve, fraction() * limitMs));
+  // Some kills meet a daemon that is just starting, of which nobody knows yet that it lives.
+  if (aim < 0.15) return void (await pause(600));
+  await untilStarted(daemon, cut);
+  const callsAtStart = load.acknowledgedCalls;
+  const calls = 4 + fraction() * 12;
+  const isFalling = kill % 2 === 1;
+  const isAtStep = ({ intents }: StatusReport) =>
+    intents.some(({ kind }) => !isFalling || kind === "release-blocks" || kind === "remove-interface");
+  // Not every life comes to such a step; then it is killed all the same.
+  const deadline = performance.now() + 2_500;
+  await daemon.until<StatusReport>(
+    "/v1/status",
+    (status) =>
+      performance.now() > deadline ||
+      (load.acknowledgedCalls - callsAtStart >= calls && (aim < 0.4 || isAtStep(status))),
+  );
+  await pause(100);
+}
+
+/** Waits until the daemon serves; notes the steps that the life before left half-way. */
+function untilStarted(daemon: DaemonProcess, cut: Map<string, string>): Promise<StatusReport> {
+  return daemon.until<StatusReport>("/v1/status", ({ phase, intents }) => {
+    for (const { id, kind, state } of intents) if (state === "unsettled") cut.set(id, kind);
+    return phase !== "starting";
+  });
+}
+
+/** Addresses that a pod was told and that the cloud no longer has on the node. */
+function takenFromPods({ simulator, load }: Scene): string[] {
+  const held = [...load.mustHold().values()].flat();
+  return notOnTheNode(simulator, held).map((address) => `${address} was given back while a pod has it`);
+}
+
 /** Starts the daemon and holds its leases against what the pods were told. */
-async function differences(daemon: DaemonProcess, load: PodLoad): Promise<string[]> {
+async function differences({ daemon, load }: Scene, cut: Map<string, string>): Promise<string[]> {
   daemon.start();
-  const status = await daemon.until<StatusReport>("/v1/status", ({ phase }) => phase !== "starting");
+  const status = await untilStarted(daemon, cut);
   const leases = await daemon.leases();
-  const held = new Map(leases.map((lease) => [lease.attachment.containerId, lease.address]));
+  const addressesOf = ({ address, ipv6Address }: (typeof leases)[number]) =>
+    [address, ipv6Address].filter((one) => one !== undefined);
+  const held = new Map(leases.map((lease) => [lease.attachment.containerId, addressesOf(lease).join(" and ")]));
   const wrong: string[] = [];
-  if (new Set(held.values()).size !== held.size) wrong.push("the daemon holds two leases of one address");
-  for (const [containerId, address] of load.mustHold()) {
-    if (held.get(containerId) !== address) {
-      wrong.push(
-        `${containerId.slice(0, 5)} was told ${address}; after the restart it has ${held.get(containerId) ?? "nothing"}`,
-      );
-    }
+  const all = leases.flatMap(addressesOf);
+  if (new Set(all).size !== all.length) wrong.push("the daemon holds two leases of one address");
+  for (const [containerId, addresses] of load.mustHold()) {
+    const [told, now] = [addresses.join(" and "), held.get(containerId) ?? "nothing"];
+    if (told !== now) wrong.push(`${containerId.slice(0, 5)} was told ${told}; after the restart it has ${now}`);
   }
   for (const containerId of load.mustNotHold()) {
     if (held.has(containerId))
@@ -165,25 +278,28 @@ async function differences(daemon: DaemonProcess, load: PodLoad): Promise<string
   return wrong;
 }
 
-/** Waits until nothing is under way, then holds the daemon's pool against the cloud's truth. */
-async function leaks(daemon: DaemonProcess, simulator: RunningSimulator): Promise<string[]> {
-  const status = await daemon.until<StatusReport>(
-    "/v1/status",
-    ({ intents, ready, waiting }) => ready && intents.length === 0 && waiting.length === 0,
-    60_000,
-  );
-  const truth = simulator.cloud.truth();
-  const found: string[] = truth.orphans.map((id) => `interface ${id} belongs to nobody`);
-  for (const one of truth.interfaces) {
-    if (one.subnetId !== MODEL.subnets[0]?.id) found.push(`interface ${one.id} is in subnet ${one.subnetId}`);
-    const known = status.interfaces.find(({ id }) => id === one.id);
-    const total = known?.counts.total ?? 0;
-    if (one.secondaryAddresses.length !== total) {
-      found.push(`${one.id} has ${one.secondaryAddresses.length} addresses in the cloud and ${total} in the pool`);
-    }
-    if (one.attachment !== undefined && one.attachment.deviceIndex > 0 && !one.attachment.deleteOnTermination) {
-      found.push(`${one.id} would outlive its instance`);
-    }
+/**
+ * Where pool and cloud still differ when nothing is under way. While they do, the daemon is given time: what it learns
+ * late from a cloud that lags is no leak, what it never learns is.
+ */
+async function differencesOnceQuiet(
+  { daemon, simulator }: Scene,
+  isDown: (status: StatusReport) => boolean,
+): Promise<string[]> {
+  const limitMs = 120_000;
+  const deadline = performance.now() + limitMs;
+  let found: string[] = [];
+  while (performance.now() < deadline) {
+    const status = await daemon.until<StatusReport>(
+      "/v1/status",
+      ({ intents, ready, waiting }) => ready && intents.length === 0 && waiting.length === 0,
+      60_000,
+    );
+    const { pool } = status;
+    found = leaks(simulator, status, POD_SUBNET);
+    if (!isDown(status)) found.push(`the pool holds ${pool.total} addresses, ${pool.cooling} cooling`);
+    if (found.length === 0) return [];
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  return found;
+  return found.map((text) => `after ${limitMs / 1_000} s of quiet: ${text}`);
 }

@@ -4,7 +4,8 @@ import { callPlugin, type LabPod, labPods } from "../../scripts/lab/plugin.ts";
 /** What a pod was told. Only what was acknowledged counts: an ADD without an answer promised nothing. */
 interface PodRecord {
   readonly pod: LabPod;
-  address: string | undefined;
+  /** One of each family; empty until an ADD was acknowledged. */
+  addresses: readonly string[];
   /** A DEL was sent; from then on either outcome of the lease is right until the DEL is acknowledged. */
   deleting: boolean;
   deleted: boolean;
@@ -15,24 +16,27 @@ export class PodLoad {
   readonly #daemon: DaemonProcess;
   readonly #configuration: string;
   readonly #fraction: () => number;
+  readonly #families: number;
   readonly #records = new Map<string, PodRecord>();
   readonly violations: string[] = [];
   #nextPod = 0;
   acknowledgedAdds = 0;
   acknowledgedDeletes = 0;
 
-  constructor(daemon: DaemonProcess, configuration: string, fraction: () => number) {
+  /** `families`: how many addresses each pod must get. */
+  constructor(daemon: DaemonProcess, configuration: string, families: 1 | 2, fraction: () => number) {
     this.#daemon = daemon;
     this.#configuration = configuration;
+    this.#families = families;
     this.#fraction = fraction;
   }
 
-  /** ADDs and DELs from `width` workers until `stop` says so. */
-  async run(width: number, stop: () => boolean): Promise<void> {
+  /** ADDs and DELs from `width` workers until `stop` says so, with about `around` pods at a time. */
+  async run(width: number, around: number, stop: () => boolean): Promise<void> {
     const worker = async () => {
       while (!stop()) {
         const live = this.#live();
-        if (live.length > 0 && this.#fraction() < live.length / 20) {
+        if (live.length > 0 && this.#fraction() < live.length / (2 * around)) {
           const victim = live[Math.floor(this.#fraction() * live.length)];
           if (victim !== undefined) await this.#delete(victim);
         } else await this.#add();
@@ -41,9 +45,13 @@ export class PodLoad {
     await Promise.all(Array.from({ length: width }, worker));
   }
 
-  /** Container id → address of every pod whose lease must be there now. */
-  mustHold(): ReadonlyMap<string, string> {
-    return new Map(this.#live().map((record) => [record.pod.containerId, record.address ?? ""]));
+  get acknowledgedCalls(): number {
+    return this.acknowledgedAdds + this.acknowledgedDeletes;
+  }
+
+  /** Container id → addresses of every pod whose lease must be there now. */
+  mustHold(): ReadonlyMap<string, readonly string[]> {
+    return new Map(this.#live().map((record) => [record.pod.containerId, record.addresses]));
   }
 
   /** Container ids whose DEL was acknowledged: their lease must be gone. */
@@ -56,13 +64,13 @@ export class PodLoad {
   }
 
   #live(): PodRecord[] {
-    return [...this.#records.values()].filter(({ address, deleting }) => address !== undefined && !deleting);
+    return [...this.#records.values()].filter(({ addresses, deleting }) => addresses.length > 0 && !deleting);
   }
 
   async #add(): Promise<void> {
     const [pod] = labPods(1, this.#nextPod++);
     if (pod === undefined) return;
-    const record: PodRecord = { pod, address: undefined, deleting: false, deleted: false };
+    const record: PodRecord = { pod, addresses: [], deleting: false, deleted: false };
     this.#records.set(pod.containerId, record);
     const answer = await this.#call("ADD", pod);
     if (answer.address === undefined) {
@@ -72,10 +80,14 @@ export class PodLoad {
       return;
     }
     this.acknowledgedAdds += 1;
-    record.address = answer.address;
-    const other = this.#live().find((one) => one !== record && one.address === answer.address);
-    if (other !== undefined) {
-      this.violations.push(`${answer.address} was given to ${pod.name} while ${other.pod.name} has it`);
+    record.addresses = answer.addresses;
+    if (answer.addresses.length !== this.#families) {
+      this.violations.push(`${pod.name} got ${answer.addresses.length} addresses instead of ${this.#families}`);
+    }
+    for (const address of answer.addresses) {
+      const other = this.#live().find((one) => one !== record && one.addresses.includes(address));
+      if (other !== undefined)
+        this.violations.push(`${address} was given to ${pod.name} while ${other.pod.name} has it`);
     }
   }
 

@@ -187,13 +187,15 @@ describe("the cloud fails", () => {
   });
 
   it("a crash in the middle of a create is finished by the next process", async () => {
-    const lab = await startedLab();
+    const atOnce = { eni: { "start-jitter-seconds": 0 } };
+    const lab = await startedLab(atOnce);
     const waiting = range(12).map((n) => add(lab.running, n));
     // The create is committed and its interface made, but not attached: then the process is gone.
     await lab.clock.advance(500);
     expect([...lab.provider.interfaces.values()].filter((entry) => !entry.attached)).toHaveLength(1);
+    void lab.running.stop(0);
     const again = lab.manager();
-    await again.start({ kind: "valid", configuration: configuration() });
+    await again.start({ kind: "valid", configuration: configuration(atOnce) });
     await lab.clock.advance(10_000);
     expect([...lab.provider.interfaces.values()].every((entry) => entry.attached)).toBe(true);
     expect(again.status().intents).toEqual([]);

@@ -3,7 +3,7 @@ import { EnidError } from "../../src/errors.ts";
 import { Degradations } from "../../src/manager/degradations.ts";
 import type { Change, EnidEvent } from "../../src/manager/index.ts";
 import { Ledger } from "../../src/manager/ledger.ts";
-import { block, end, eni, lease } from "../contracts/store.ts";
+import { block, end, eni, lease } from "../contracts/store-records.ts";
 import { Dice, WorldClock } from "../support/world-clock.ts";
 import { LabStore } from "./harness.ts";
 

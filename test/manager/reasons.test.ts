@@ -184,8 +184,8 @@ describe("when subnets have no room, a pod is told", () => {
     await manager.start({ kind: "valid", configuration: configuration() });
     await lab.clock.advance(3_000);
     const { code, text } = await reasonFor(lab, manager, 1);
-    expect(code).toBe("ENID_SUBNET_EMPTY");
-    expect(text).toContain(`subnet ${SUBNET_A}, ${SUBNET_B} has 0 free addresses`);
+    expect(code).toBe("ENID_SUBNETS_EMPTY");
+    expect(text).toContain(`${SUBNET_A} has 0 free, ${SUBNET_B} has 0 free`);
     expect(timeIn(text)).toBeGreaterThan(lab.clock.nowMs());
     expect(manager.status().degraded.map(({ name }) => name)).toEqual(["subnet-exhausted"]);
     lab.provider.freeInSubnets = 100;
@@ -218,8 +218,8 @@ describe("when subnets have no room, a pod is told", () => {
     }
     await lab.clock.advance(5_000);
     const { code, text } = await reasonFor(lab, lab.running, 2);
-    expect(code).toBe("ENID_SUBNET_EMPTY");
-    expect(text).toContain("has too few free addresses");
+    expect(code).toBe("ENID_SUBNETS_EMPTY");
+    expect(text).toMatch(/subnet-a has too few \(\d+ by EC2's count\) free, subnet-b has too few/);
     const until = lab.running.status().subnets.map(({ blockedUntilMs }) => blockedUntilMs);
     expect(timeIn(text)).toBe(Math.min(...until.map(Math.round)));
   });
@@ -284,7 +284,7 @@ describe("when EC2 does not let the node grow, a pod is told", () => {
     await add(lab.running, 1);
     const { code, text } = await reasonFor(lab, lab.running, 2);
     expect(code).toBe("ENID_GROWING");
-    expect(text).toContain("EC2 to carry out add-blocks (1 addresses)");
+    expect(text).toContain("EC2 to carry out add-blocks of 1 address");
   });
 });
 

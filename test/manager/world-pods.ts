@@ -1,15 +1,17 @@
 import { EnidError } from "../../src/errors.ts";
-import type { StatusReport, StoredState } from "../../src/manager/index.ts";
+import type { StoredState } from "../../src/manager/index.ts";
 import type { Lease } from "../../src/pool/index.ts";
-import { type CloudInterface, MAX_INTERFACES, SLOTS } from "../support/world-cloud.ts";
+import type { CloudInterface } from "../support/world-cloud.ts";
+import { cidrsOn, holds, subnetOf } from "../support/world-subnets.ts";
 import { attachment, pod } from "./harness.ts";
 import type { Process, World } from "./world.ts";
+import { lingering, unquiet } from "./world-verdict.ts";
 
 /** A pod as its runtime knows it. */
 interface PodRecord {
   readonly n: number;
-  /** What an ADD was answered with; undefined while none was, or after a DEL was sent. */
-  held: string | undefined;
+  /** What an ADD was answered with, both of two; undefined while none was, or after a DEL was sent. */
+  held: readonly string[] | undefined;
   /** Calls without an answer. */
   adding: number;
   deleting: boolean;
@@ -21,9 +23,6 @@ interface PodRecord {
 }
 
 const MANY = 12;
-/** Degradations that may stay when all troubles are over: each tells of something that is so. */
-const MAY_STAY = ["instance-full", "subnet-exhausted"];
-
 /** The pods of a random world, and what each of them was promised. */
 export class WorldPods {
   readonly #world: World;
@@ -32,7 +31,7 @@ export class WorldPods {
   readonly #cooling = new Map<string, { readonly untilMs: number; readonly wallOffsetMs: number }>();
   readonly #seenLeases = new Set<string>();
   #next = 0;
-  readonly counts = { served: 0, refused: 0, deleted: 0 };
+  readonly counts = { served: 0, dual: 0, refused: 0, deleted: 0, blocksGone: 0, interfacesGone: 0 };
 
   constructor(world: World) {
     this.#world = world;
@@ -101,36 +100,56 @@ export class WorldPods {
 
   /** An interface is taken off by enid itself: nothing on it may be in use. */
   interfaceGoes(entry: CloudInterface): void {
-    const held = new Map([...this.#pods.values()].map((record) => [record.held, record.n]));
-    const { blocks } = this.#world.disk.load();
-    for (const address of entry.addresses) {
-      // One that somebody took from a pod may have come here by chance: the pod has lost it already.
-      const block = blocks.find(({ cidr }) => cidr === `${address}/32`);
-      if (block !== undefined && block.interfaceId !== entry.id) continue;
-      const n = held.get(address);
-      if (n !== undefined) this.#world.complain(`${entry.id} is taken off while pod ${n} has its ${address}`);
+    this.counts.interfacesGone += 1;
+    this.#mustBeUnused(entry, [...cidrsOn(entry), `${entry.primaryAddress}/32`], "is taken off");
+  }
+
+  /** Blocks are given back by enid itself: nothing in them may be in use, or cool. */
+  blocksGo(entry: CloudInterface, cidrs: readonly string[]): void {
+    const there = cidrsOn(entry).filter((cidr) => cidrs.includes(cidr));
+    this.counts.blocksGone += there.length;
+    this.#mustBeUnused(entry, there, `gives ${there} back`);
+  }
+
+  #mustBeUnused(entry: CloudInterface, cidrs: readonly string[], what: string): void {
+    const world = this.#world;
+    const { blocks } = world.disk.load();
+    // One that somebody took from a pod may have come here by chance: the pod has lost it already.
+    const isElsewhere = (address: string) =>
+      blocks.some(({ cidr, interfaceId }) => interfaceId !== entry.id && holds(cidr, address));
+    for (const cidr of cidrs) {
+      for (const { n, held = [] } of this.#pods.values()) {
+        const address = held.find((one) => holds(cidr, one) && !isElsewhere(one));
+        if (address !== undefined) world.complain(`${entry.id} ${what} while pod ${n} has its ${address}`);
+      }
+      const isKnown = blocks.some((one) => one.cidr === cidr && one.interfaceId === entry.id);
+      for (const [address, { untilMs }] of isKnown ? this.#cooling : []) {
+        const coolsMs = untilMs - world.clock.monotonicMs();
+        if (coolsMs > 1 && holds(cidr, address))
+          world.complain(`${entry.id} ${what} while ${address} cools for ${coolsMs} ms more`);
+      }
     }
   }
 
   check(): void {
     const { process } = this.#world;
     const held = [...this.#pods.values()].filter((record) => record.held !== undefined);
-    if (new Set(held.map((record) => record.held)).size !== held.length) {
-      this.#world.complain(`an address is held twice: ${held.map(({ n, held: address }) => `${n}:${address}`)}`);
+    const addresses = held.flatMap((record) => record.held ?? []);
+    if (new Set(addresses).size !== addresses.length) {
+      this.#world.complain(`an address is held twice: ${held.map(({ n, held: of }) => `${n}:${of}`)}`);
     }
     const stored = new Map(
-      this.#world.disk.load().leases.map((lease) => [lease.attachment.containerId, lease.address]),
+      this.#world.disk.load().leases.map((lease) => [lease.attachment.containerId, addressesOf(lease)]),
     );
-    for (const record of held) {
-      const { containerId } = attachment(record.n);
-      if (stored.get(containerId) !== record.held)
-        this.#world.complain(`pod ${record.n} has ${record.held}; the state says ${stored.get(containerId)}`);
+    for (const { n, held: has } of held) {
+      const kept = stored.get(attachment(n).containerId);
+      if (`${kept}` !== `${has}`) this.#world.complain(`pod ${n} has ${has}; the state says ${kept}`);
     }
     if (process?.begun !== true) return;
-    for (const record of held) {
-      const lease = process.manager.lookup(attachment(record.n));
-      if (lease?.address !== record.held)
-        this.#world.complain(`pod ${record.n} has ${record.held}; the manager says ${lease?.address}`);
+    for (const { n, held: has } of held) {
+      const lease = process.manager.lookup(attachment(n));
+      const given = lease === undefined ? undefined : addressesOf(lease);
+      if (`${given}` !== `${has}`) this.#world.complain(`pod ${n} has ${has}; the manager says ${given}`);
     }
     for (const lease of process.manager.leases()) this.#checkLease(lease, process);
   }
@@ -138,44 +157,35 @@ export class WorldPods {
   /** Pods whose address somebody took away are ended by their operators. */
   deleteDenied(process: Process): void {
     const { cloud, disk } = this.#world;
-    const kept = new Map(disk.load().blocks.map(({ cidr, interfaceId }) => [cidr.slice(0, -3), interfaceId]));
     const attached = [...cloud.interfaces.values()].filter(({ deviceIndex }) => deviceIndex >= 0);
-    const on = attached.flatMap(({ id, addresses }) => addresses.map((one) => [one, id] as const));
-    const there = new Set(on.filter(([address, id]) => (kept.get(address) ?? id) === id).map(([address]) => address));
+    const on = new Map(attached.map((entry) => [entry.id, [...cidrsOn(entry), `${entry.primaryAddress}/32`]]));
+    // An address that came back as another block is not the one that the pool holds.
+    const blocks = disk.load().blocks.filter(({ cidr, interfaceId }) => on.get(interfaceId)?.includes(cidr));
     for (const lease of process.manager.leases()) {
-      const n = Number(lease.attachment.containerId.slice("container-".length));
+      const n = numberOf(lease);
       const record = this.#pods.get(n) ?? this.#record(n);
-      if (record.held === undefined || !there.has(lease.address)) this.#remove(record, process);
+      const isThere = (address: string) => blocks.some(({ cidr }) => holds(cidr, address));
+      if (record.held === undefined || !addressesOf(lease).every(isThere)) this.#remove(record, process);
     }
   }
 
-  /** What is not yet as it must be once the troubles are over. */
-  unquiet(process: Process): string[] {
-    const { manager } = process;
-    const status = manager.status();
-    const open: string[] = [];
-    if (status.phase === "starting" || status.phase === "stopping") open.push(`it is still ${status.phase}`);
-    for (const intent of status.intents) open.push(`${intent.kind} ${intent.id} is ${intent.state}`);
-    if (status.waiting.length > 0) open.push(`${status.waiting.length} pods wait`);
-    for (const { name, error } of status.degraded) if (!MAY_STAY.includes(name)) open.push(`${name}: ${error.message}`);
-    open.push(...this.#differences(status));
-    const { needed } = status.watermarks;
-    if (needed > 0 && !this.#cannotGrow(status)) open.push(`${needed} addresses are missing: ${status.waitingFor}`);
-    for (const lease of manager.leases()) {
-      if (this.#pods.get(Number(lease.attachment.containerId.slice(10)))?.endedForGood === true)
-        open.push(`${lease.address} is leased to a pod that ended`);
-    }
-    return open;
+  /** Whether the end of this lease was durable. */
+  isOver(lease: Lease): boolean {
+    return this.#pods.get(numberOf(lease))?.endedForGood === true;
   }
 
   /** All is quiet: pods come until the node is full, each with an address or a true reason; then all go. */
   async epilogue(process: Process): Promise<void> {
     const world = this.#world;
     world.say("epilogue");
-    const changesBefore = process.provider.calling.changes;
+    // What others left behind is looked for now and then.
+    const changes = () => process.provider.calling.changes - world.counts.swept;
+    const changesBefore = changes();
     await world.clock.advance(1_800_000);
-    if (process.provider.calling.changes !== changesBefore)
-      world.complain("a quiet node changes something in the cloud");
+    for (const text of lingering(world, process)) world.complain(`hours after the troubles: ${text}`);
+    // Where prefixes are wanted and cannot be had, they are tried again now and then.
+    const probes = process.manager.status().degraded.some(({ name }) => name === "subnet-fragmented");
+    if (changes() !== changesBefore && !probes) world.complain("a quiet node changes something in the cloud");
     const firedBefore = process.clock.fired;
     await world.clock.advance(600_000);
     const fired = process.clock.fired - firedBefore;
@@ -193,8 +203,10 @@ export class WorldPods {
     const { pool } = process.manager.status();
     if (pool.leased + pool.cooling > 0) world.complain(`all pods are gone: ${JSON.stringify(pool)}`);
     // What was only kept for its pod goes with the next look at EC2, or the one after that.
-    for (let hours = 0; hours < 3 && this.unquiet(process).length > 0; hours++) await world.clock.advance(3_600_000);
-    for (const text of this.unquiet(process)) world.complain(`three hours after all pods went: ${text}`);
+    for (let hours = 0; hours < 3 && unquiet(world, process).length > 0; hours++) await world.clock.advance(3_600_000);
+    for (const text of unquiet(world, process)) world.complain(`three hours after all pods went: ${text}`);
+    await world.clock.advance(1_800_000);
+    for (const text of lingering(world, process)) world.complain(`long after all pods went: ${text}`);
   }
 
   #record(n: number): PodRecord {
@@ -231,15 +243,17 @@ export class WorldPods {
       if (tookMs > waitMs + 1_000) world.complain(`ADD ${n} took ${tookMs} ms`);
     };
     process.manager.add({ attachment: attachment(n), pod: pod(n) }, hangUp.signal).then(
-      ({ address }) => {
+      (answer) => {
         if (world.process !== process) return;
         over();
-        world.say(`ADD ${n} = ${address}`);
+        const given = addressesOf(answer);
+        world.say(`ADD ${n} = ${given}`);
         this.counts.served += 1;
-        if (record.held !== undefined && record.held !== address)
-          world.complain(`pod ${n} had ${record.held} and is given ${address}`);
-        if (record.ended) world.complain(`ADD ${n} was answered with ${address} after its DEL`);
-        else record.held = address;
+        if (given.length > 1) this.counts.dual += 1;
+        if (record.held !== undefined && `${record.held}` !== `${given}`)
+          world.complain(`pod ${n} had ${record.held} and is given ${given}`);
+        if (record.ended) world.complain(`ADD ${n} was answered with ${given} after its DEL`);
+        else record.held = given;
       },
       (error: EnidError) => {
         if (world.process !== process) return;
@@ -263,10 +277,11 @@ export class WorldPods {
     const coolingMs = process.manager.status().settings.values["cooling-seconds"] * 1_000;
     // One that no pod was told of may be free again at once if the process dies before it is durable.
     if (lease !== undefined && (record.held !== undefined || this.#isStored(n)))
-      this.#cooling.set(lease.address, {
-        untilMs: world.clock.monotonicMs() + coolingMs,
-        wallOffsetMs: world.clock.wallOffsetMs,
-      });
+      for (const address of addressesOf(lease))
+        this.#cooling.set(address, {
+          untilMs: world.clock.monotonicMs() + coolingMs,
+          wallOffsetMs: world.clock.wallOffsetMs,
+        });
     record.held = undefined;
     record.deleting = true;
     record.ended = true;
@@ -288,78 +303,50 @@ export class WorldPods {
 
   #checkLease(lease: Lease, process: Process): void {
     const world = this.#world;
-    const n = Number(lease.attachment.containerId.slice("container-".length));
-    if (this.#pods.get(n)?.endedForGood === true) world.complain(`the lease of pod ${n} came back`);
+    if (this.isOver(lease)) world.complain(`the lease of pod ${numberOf(lease)} came back`);
     const key = leaseKey(lease);
     if (this.#seenLeases.has(key)) return;
     this.#seenLeases.add(key);
+    const settings = world.settings.at(lease.leasedAtMs - process.wallOffsetMs);
+    const families = lease.ipv6Address !== undefined ? "dual" : lease.address.includes(":") ? "ipv6" : "ipv4";
+    if (!settings.some(({ values }) => values["ip-families"] === families))
+      world.complain(`pod ${numberOf(lease)} is given ${addressesOf(lease)}: families ${families} are not asked for`);
+    for (const address of addressesOf(lease)) this.#checkAddress(address, lease, process);
+  }
+
+  #checkAddress(address: string, lease: Lease, process: Process): void {
+    const world = this.#world;
+    const n = numberOf(lease);
     const leasedMs = lease.leasedAtMs - process.wallOffsetMs;
-    const coolsUntilMs = this.#cooling.get(lease.address)?.untilMs ?? 0;
+    const settings = world.settings.at(leasedMs);
+    const coolsUntilMs = this.#cooling.get(address)?.untilMs ?? 0;
     // Steady time is kept in whole milliseconds.
     if (leasedMs < coolsUntilMs - 1)
-      world.complain(`${lease.address} is leased to pod ${n} ${coolsUntilMs - leasedMs} ms before its cooling ends`);
-    const subnetId = world.cloud.subnetOf(lease.address);
-    const settings = world.settings.at(leasedMs);
+      world.complain(`${address} is leased to pod ${n} ${coolsUntilMs - leasedMs} ms before its cooling ends`);
+    const subnetId = subnetOf(address);
     const allowed = settings.some(({ values }) =>
       world.cloud
         .allowed({ subnetIds: values["subnet-ids"], subnetTags: values["subnet-tags"] })
         .some(({ id }) => id === subnetId),
     );
-    if (!allowed) world.complain(`${lease.address} is leased to pod ${n}; ${subnetId} is not allowed`);
-    const on = [...world.cloud.interfaces.values()].find(({ addresses }) => addresses.includes(lease.address));
+    if (!allowed) world.complain(`${address} is leased to pod ${n}; ${subnetId} is not allowed`);
+    const on = world.cloud.holderOf(address);
     const firstIndex = Math.min(...settings.map(({ values }) => values["first-interface-index"]));
-    const block = world.disk.load().blocks.find(({ cidr }) => cidr === `${lease.address}/32`);
-    if (on !== undefined && on.id === block?.interfaceId && on.deviceIndex >= 0 && on.deviceIndex < firstIndex)
-      world.complain(`${lease.address} is leased on device index ${on.deviceIndex}, below ${firstIndex}`);
-  }
-
-  /** Pool and state against the truth of the cloud. */
-  #differences(status: StatusReport): string[] {
-    const { cloud, disk } = this.#world;
-    const wrong: string[] = [];
-    const stored = disk.load();
-    for (const entry of cloud.interfaces.values()) {
-      if (entry.deviceIndex < 0) {
-        if (entry.madeBy === "enid") wrong.push(`${entry.id} is attached nowhere`);
-        continue;
-      }
-      const report = status.interfaces.find(({ id }) => id === entry.id);
-      if (report === undefined) wrong.push(`the manager does not know ${entry.id}`);
-      if (report?.usable !== true) continue;
-      const blocks = stored.blocks.filter(({ interfaceId }) => interfaceId === entry.id).map(({ cidr }) => cidr);
-      const there = entry.addresses.map((address) => `${address}/32`);
-      const missing = there.filter((cidr) => !blocks.includes(cidr));
-      const extra = blocks.filter((cidr) => !there.includes(cidr));
-      if (missing.length > 0) wrong.push(`${entry.id} has ${missing}, which the state does not know`);
-      if (extra.length > 0) wrong.push(`${entry.id} does not have ${extra}, which the state holds`);
-      if (report.counts.total !== blocks.length)
-        wrong.push(`${entry.id} has ${report.counts.total} addresses in the pool and ${blocks.length} in the state`);
-    }
-    const isThere = ({ id }: { readonly id: string }) => (cloud.interfaces.get(id)?.deviceIndex ?? -1) >= 0;
-    for (const one of stored.interfaces) if (!isThere(one)) wrong.push(`the state keeps ${one.id}`);
-    for (const one of status.interfaces) if (!isThere(one)) wrong.push(`the manager keeps ${one.id}`);
-    return wrong;
-  }
-
-  /** The truth about whether the node could have more. */
-  #cannotGrow({ settings: { values }, watermarks }: StatusReport): boolean {
-    const { cloud } = this.#world;
-    if (watermarks.maxAllocate > 0 && watermarks.available >= watermarks.maxAllocate) return true;
-    const subnets = cloud.allowed({ subnetIds: values["subnet-ids"], subnetTags: values["subnet-tags"] });
-    const free = new Map(subnets.map((subnet) => [subnet.id, subnet.free.length]));
-    const attached = [...cloud.interfaces.values()].filter(({ deviceIndex }) => deviceIndex >= 0);
-    const room = attached.some(
-      (entry) =>
-        !entry.foreign &&
-        entry.deviceIndex >= values["first-interface-index"] &&
-        entry.addresses.length < SLOTS &&
-        (free.get(entry.subnetId) ?? 0) > 0,
-    );
-    const places = attached.length < MAX_INTERFACES && [...free.values()].some((count) => count > 1);
-    return !room && !places;
+    const block = world.disk.load().blocks.find(({ cidr }) => holds(cidr, address));
+    if (on === undefined || on.id !== block?.interfaceId || on.deviceIndex < 0 || on.networkCard > 0) return;
+    if (on.deviceIndex < firstIndex)
+      world.complain(`${address} is leased on device index ${on.deviceIndex}, below ${firstIndex}`);
   }
 }
 
-function leaseKey({ address, attachment: { containerId }, leasedAtMs }: Lease): string {
-  return `${address} ${containerId} ${leasedAtMs}`;
+function numberOf({ attachment: { containerId } }: Lease): number {
+  return Number(containerId.slice("container-".length));
+}
+
+function addressesOf({ address, ipv6Address }: Pick<Lease, "address" | "ipv6Address">): readonly string[] {
+  return ipv6Address === undefined ? [address] : [address, ipv6Address];
+}
+
+function leaseKey(lease: Lease): string {
+  return `${addressesOf(lease)} ${lease.attachment.containerId} ${lease.leasedAtMs}`;
 }

@@ -40,7 +40,18 @@ const ASSIGNMENTS: readonly string[] = [
   "subnet-ids=subnet-0000000a",
   "security-groups=sg-00000003",
   "delete-on-termination=false",
+  "prefix-delegation=off",
+  "prefix-delegation=preferred",
+  "prefix-delegation=required",
+  "release-excess=false",
+  "release-delay-seconds=0",
+  "release-delay-seconds=20",
+  "interface-idle-seconds=0",
+  "use-primary-address=true",
+  "use-primary-address=false",
 ];
+
+const OF_IPV6: readonly string[] = ["ip-families=ipv4", "ip-families=dual", "ip-families=ipv6"];
 
 /** What the settings must be, from what was asked and what was acknowledged; independent of the manager. */
 export class ExpectedSettings {
@@ -117,24 +128,41 @@ export function withoutOverride(name: string): (before: Possible) => Possible {
   return (before) => ({ ...before, overrides: new Map([...before.overrides].filter(([other]) => other !== name)) });
 }
 
-export function drawAssignment(dice: Dice): string {
-  return dice.pick(ASSIGNMENTS);
+export function drawAssignment(dice: Dice, { ipv6 }: Pick<Draw, "ipv6">): string {
+  return dice.pick(ipv6 && dice.chance(0.2) ? OF_IPV6 : ASSIGNMENTS);
 }
 
 export function drawName(dice: Dice): string {
-  return settingName(dice.pick(ASSIGNMENTS).split("=")[0] ?? "");
+  return settingName(dice.pick(OVERRIDDEN));
 }
 
-export const OVERRIDDEN: readonly string[] = [...new Set(ASSIGNMENTS.map((text) => text.split("=")[0] ?? ""))];
+export const OVERRIDDEN: readonly string[] = [
+  ...new Set([...ASSIGNMENTS, ...OF_IPV6].map((text) => text.split("=")[0] ?? "")),
+];
 
-export function drawParts(dice: Dice, selections: boolean): Parts {
+/** What a file may say beyond what every world's says. */
+export interface Draw {
+  readonly selections: boolean;
+  readonly ipv6: boolean;
+  readonly cluster: boolean;
+}
+
+export function drawParts(dice: Dice, { selections, ipv6, cluster }: Draw): Parts {
   return {
-    eni: selections ? dice.pick(SELECTIONS) : {},
+    eni: {
+      ...(selections ? dice.pick(SELECTIONS) : {}),
+      "prefix-delegation": dice.pick(["off", "off", "preferred", "required"]),
+      "interface-idle-seconds": dice.pick([0, 30, 300]),
+      "start-jitter-seconds": dice.pick([0, 0, 10]),
+      ...(cluster ? { "cluster-name": "prod" } : {}),
+    },
     ipam: {
+      "release-delay-seconds": dice.pick([0, 10, 180]),
       "pre-allocate": dice.pick([0, 1, 2, 8]),
       "min-allocate": dice.pick([0, 0, 4]),
       "cooling-seconds": dice.pick([0, 5, 30]),
       "add-wait-seconds": dice.pick([5, 20]),
+      ...(ipv6 ? { "ip-families": dice.pick(["ipv4", "dual", "dual", "ipv6"]) } : {}),
       ...(dice.chance(0.3) ? { "max-above-watermark": 2 } : {}),
     },
   };

@@ -1,6 +1,8 @@
 import { parseOverride } from "../../src/configuration/index.ts";
 import type { ConfigurationOffer } from "../../src/manager/index.ts";
+import type { BlockUnit } from "../../src/planning/index.ts";
 import type { Dice } from "../support/world-clock.ts";
+import { cidrsOn } from "../support/world-subnets.ts";
 import { CALM } from "../support/world-weather.ts";
 import type { Process, World } from "./world.ts";
 import {
@@ -20,6 +22,8 @@ import {
 /** Which troubles a world knows: each seed draws its own, so that rare ones are not drowned by others. */
 export type Climate = Readonly<Record<keyof typeof LIKELIHOOD, boolean>>;
 
+const GROUPS = ["sg-00000001", "sg-00000004", "sg-00000005"];
+
 const LIKELIHOOD = {
   faults: 0.7,
   doubt: 0.6,
@@ -35,6 +39,12 @@ const LIKELIHOOD = {
   strangers: 0.4,
   replacements: 0.2,
   smallSubnets: 0.4,
+  fragments: 0.3,
+  ipv6: 0.35,
+  cards: 0.25,
+  groups: 0.3,
+  cluster: 0.25,
+  slowDetach: 0.3,
 };
 
 export function drawClimate(dice: Dice): Climate {
@@ -52,7 +62,7 @@ export class Troubles {
 
   constructor(world: World) {
     this.#world = world;
-    this.#parts = drawParts(world.dice, world.climate.selections);
+    this.#parts = drawParts(world.dice, world.climate);
     this.file = offerOf(this.#parts);
   }
 
@@ -77,6 +87,8 @@ export class Troubles {
       weather.metadataLagMs = dice.pick([2_000, 40_000]);
       weather.incomplete = dice.pick([0, 0.3]);
     }
+    if (climate.slowDetach) weather.detachMs = dice.pick([0, 5_000, 60_000, 400_000]);
+    this.#world.cloud.detachMs = weather.detachMs;
     this.#world.say(`weather ${JSON.stringify(weather)}`);
   }
 
@@ -100,7 +112,7 @@ export class Troubles {
       case "unset":
         return this.#unset(drawName(dice), process);
       case "file":
-        return this.#newFile(drawParts(dice, climate.selections), process);
+        return this.#newFile(drawParts(dice, climate), process);
       case "broken": {
         this.file = brokenOffer(dice);
         this.#world.say(`file ${this.file.kind}`);
@@ -132,40 +144,73 @@ export class Troubles {
 
   /** Somebody changes the interfaces behind enid's back. */
   meddle(): void {
-    const { cloud, dice } = this.#world;
+    const { cloud, dice, climate } = this.#world;
     const entry = dice.pick([...cloud.interfaces.values()]);
-    switch (dice.weighted({ take: 3, give: 2, detach: 0.6, attach: 0.4 })) {
+    const units: readonly BlockUnit[] = climate.ipv6 ? ["address", "prefix", "ipv6-prefix"] : ["address", "prefix"];
+    const { id, deviceIndex } = entry;
+    switch (dice.weighted({ take: 3, give: 2, detach: 0.6, attach: 0.4, remove: 0.4, reattach: 0.6, regroup: 0.4 })) {
       case "take":
-        if (entry.addresses.length > 0) this.#take(entry.id, dice.pick(entry.addresses));
+        if (cidrsOn(entry).length > 0) this.#take(entry.id, dice.pick(cidrsOn(entry)));
         break;
       case "give":
-        this.#try(`give an address to ${entry.id}`, () => cloud.assign(entry.id, 1));
+        this.#try(`give a block to ${entry.id}`, () => cloud.assign(entry.id, 1, dice.pick(units)));
         break;
       case "detach":
-        if (entry.deviceIndex > 0) this.#try(`detach ${entry.id}`, () => cloud.detach(entry.id));
+        if (id !== cloud.primaryId) this.#try(`detach ${id}`, () => cloud.detach(id));
+        break;
+      case "remove":
+        if (deviceIndex < 0) this.#try(`delete ${id}`, () => cloud.remove(id));
+        break;
+      case "reattach":
+        if (deviceIndex < 0) this.#try(`attach ${id}`, () => cloud.attach(id, dice.between(1, 2)));
+        break;
+      case "regroup":
+        this.#try(`change the groups of ${id}`, () => cloud.setSecurityGroups(id, [dice.pick(GROUPS)]));
         break;
       case "attach":
-        this.#try("attach an interface", () => cloud.attachOther(dice.chance(0.5)));
+        this.#try("attach an interface", () =>
+          cloud.attachOther(dice.chance(0.5), climate.cards ? dice.between(0, 1) : 0),
+        );
         break;
     }
   }
 
+  /** Somebody changes the groups of the primary interface: they are everyone's while the settings name none. */
+  regroup(): void {
+    const { cloud, dice } = this.#world;
+    const groups = dice.pick([[dice.pick(GROUPS)], [...GROUPS]]);
+    this.#try(`give the primary interface ${groups}`, () => cloud.setSecurityGroups(cloud.primaryId, groups));
+  }
+
+  /** Others scatter single addresses over the subnets, or take them away again. */
+  fragment(): void {
+    const { cloud, dice } = this.#world;
+    const how = dice.pick(["scatter", "gather"] as const);
+    this.#world.say(`strangers ${how} addresses`);
+    cloud.fragment(how);
+  }
+
   /** All is well again, and the settings are such that the node can work. */
   async end(process: Process): Promise<void> {
-    const { clock } = this.#world;
+    const { clock, cloud, climate } = this.#world;
+    cloud.cluster.calm();
+    cloud.detachMs = 0;
+    if (climate.fragments) this.fragment();
     await clock.advance(1_000);
+    // Settings that change lift whatever was held back: where they need not, all must end by itself.
+    if (!climate.settings && !climate.selections) return;
     for (const name of OVERRIDDEN) await this.#unset(name, process);
-    await this.#newFile(drawParts(this.#world.dice, false), process);
+    await this.#newFile(drawParts(this.#world.dice, { ...this.#world.climate, selections: false }), process);
   }
 
   /** The file is as it should be, for a start that must succeed. */
   repairFile(): void {
-    this.#parts = drawParts(this.#world.dice, false);
+    this.#parts = drawParts(this.#world.dice, { ...this.#world.climate, selections: false });
     this.file = offerOf(this.#parts);
   }
 
-  #take(interfaceId: string, address: string): void {
-    this.#try(`take ${address} from ${interfaceId}`, () => this.#world.cloud.unassign(interfaceId, [address]));
+  #take(interfaceId: string, cidr: string): void {
+    this.#try(`take ${cidr} from ${interfaceId}`, () => this.#world.cloud.unassign(interfaceId, [cidr]));
   }
 
   #try(what: string, act: () => unknown): void {
@@ -190,7 +235,7 @@ export class Troubles {
 
   #assignment(): string {
     for (;;) {
-      const assignment = drawAssignment(this.#world.dice);
+      const assignment = drawAssignment(this.#world.dice, this.#world.climate);
       if (this.#world.climate.selections || !/^(subnet|security)/.test(assignment)) return assignment;
     }
   }

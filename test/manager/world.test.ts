@@ -9,16 +9,21 @@ describe("a random world", () => {
   it(
     `keeps every promise over ${COUNT} seeds of pods, faults, crashes and meddling`,
     async () => {
-      const totals = { served: 0, refused: 0, deleted: 0, crashes: 0, changes: 0 };
+      const totals = { served: 0, dual: 0, refused: 0, deleted: 0, blocksGone: 0, interfacesGone: 0 };
+      const more = { crashes: 0, changes: 0, swept: 0 };
       const broken: string[] = [];
       for (let seed = FIRST; seed < FIRST + COUNT; seed++) {
         const world = new World(seed);
         const problems = await world.run(STEPS).catch((error: Error) => [`${error.stack}`]);
         totals.served += world.pods.counts.served;
+        totals.dual += world.pods.counts.dual;
         totals.refused += world.pods.counts.refused;
         totals.deleted += world.pods.counts.deleted;
-        totals.crashes += world.counts.crashes;
-        totals.changes += world.counts.changes;
+        totals.blocksGone += world.pods.counts.blocksGone;
+        totals.interfacesGone += world.pods.counts.interfacesGone;
+        more.crashes += world.counts.crashes;
+        more.changes += world.counts.changes;
+        more.swept += world.counts.swept;
         if (problems.length === 0) continue;
         if (COUNT === 1) process.stdout.write(`${world.trace.join("\n")}\n`);
         broken.push(`seed ${seed}: ${problems[0]}`);
@@ -29,7 +34,12 @@ describe("a random world", () => {
       expect(totals.served).toBeGreaterThan(COUNT * 10);
       expect(totals.refused).toBeGreaterThan(COUNT);
       expect(totals.deleted).toBeGreaterThan(COUNT * 5);
-      expect(totals.crashes).toBeGreaterThan(COUNT);
+      expect(totals.dual).toBeGreaterThan(COUNT);
+      expect(more.crashes).toBeGreaterThan(COUNT);
+      expect(more.changes).toBeGreaterThan(COUNT * 5);
+      expect(more.swept).toBeGreaterThan(COUNT / 50);
+      expect(totals.blocksGone).toBeGreaterThan(COUNT);
+      expect(totals.interfacesGone).toBeGreaterThan(COUNT / 5);
     },
     COUNT * 500 + 20_000,
   );

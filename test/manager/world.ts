@@ -9,6 +9,7 @@ import { LabStore } from "./harness.ts";
 import { WorldPods } from "./world-pods.ts";
 import { ExpectedSettings } from "./world-settings.ts";
 import { type Climate, drawClimate, Troubles } from "./world-troubles.ts";
+import { unquiet } from "./world-verdict.ts";
 
 /** One life of the daemon. */
 export interface Process {
@@ -39,7 +40,7 @@ export class World {
   readonly problems: string[] = [];
   readonly trace: string[] = [];
   readonly weather: Weather = { ...CALM };
-  readonly counts = { crashes: 0, starts: 0, changes: 0 };
+  readonly counts = { crashes: 0, starts: 0, changes: 0, swept: 0 };
   readonly climate: Climate;
   readonly troubles: Troubles;
   process: Process | undefined;
@@ -50,8 +51,21 @@ export class World {
   constructor(seed: number) {
     this.dice = new Dice(seed);
     this.climate = drawClimate(this.dice);
-    const sizes = this.climate.smallSubnets ? [14, 9, 20] : [60, 60, 60];
-    this.cloud = new WorldCloud(this.clock, this.dice, sizes);
+    const sizes = this.climate.smallSubnets ? [14, 30, 20] : [100, 100, 100];
+    const { ipv6, cards } = this.climate;
+    this.cloud = new WorldCloud({
+      clock: this.clock,
+      dice: this.dice,
+      sizes,
+      ipv6: ipv6 ? this.dice.pick([[0, 1], [0, 1, 2], [0], [1], [2]]) : [],
+      cards: cards
+        ? this.dice.pick([
+            [2, 2],
+            [1, 2],
+            [3, 1],
+          ])
+        : [3],
+    });
     this.disk = new LabStore(this.clock);
     this.pods = new WorldPods(this);
     this.troubles = new Troubles(this);
@@ -139,6 +153,8 @@ export class World {
       executing: (intent: Intent, grows: boolean) => this.#executing(intent, grows),
       reported: (intent: Intent, interfaceId: string) => this.#reported(intent, interfaceId),
       removing: (entry: CloudInterface) => this.#removing(entry),
+      releasing: (entry: CloudInterface, cidrs: readonly string[]) => this.pods.blocksGo(entry, cidrs),
+      sweeping: (id: string) => this.#sweeping(id),
     };
     const calling = new WorldCalls({ clock, dice, weather, moment });
     const provider = new WorldProvider({ clock, dice, cloud, weather, watch, calling });
@@ -208,6 +224,9 @@ export class World {
       disk: climate.disk ? 1 : 0,
       settings: climate.settings ? 1.2 : 0,
       strangers: climate.strangers ? 1 : 0,
+      groups: climate.groups ? 0.5 : 0,
+      fragment: climate.fragments ? 0.5 : 0,
+      cluster: climate.cluster ? 1 : 0,
       wall: climate.wallSteps ? 0.5 : 0,
       crash: climate.crashes ? 1 : 0,
       stop: climate.crashes ? 0.3 : 0,
@@ -226,6 +245,15 @@ export class World {
         break;
       case "strangers":
         this.troubles.meddle();
+        break;
+      case "groups":
+        this.troubles.regroup();
+        break;
+      case "fragment":
+        this.troubles.fragment();
+        break;
+      case "cluster":
+        this.say(this.cloud.cluster.act());
         break;
       case "wall":
         this.troubles.stepWall();
@@ -280,7 +308,6 @@ export class World {
     const { step } = intent;
     this.say(`  cloud: ${step.kind} ${intent.id} ${"count" in step ? step.count : ""} ${JSON.stringify(step)}`);
     if (durable === undefined) this.complain(`${step.kind} ${intent.id} is carried out without a durable intent`);
-    if (step.kind === "release-blocks") this.complain("blocks are released, which nothing plans");
     if (!grows || !("subnetId" in step)) return;
     const settings = this.settings.at(this.clock.monotonicMs());
     if (!settings.some(({ values }) => this.#allows(values, step.subnetId, intent))) {
@@ -290,7 +317,7 @@ export class World {
 
   #allows(values: ReturnType<ExpectedSettings["at"]>[number]["values"], subnetId: string, intent: Intent): boolean {
     const subnets = this.cloud.allowed({ subnetIds: values["subnet-ids"], subnetTags: values["subnet-tags"] });
-    const groups = values["security-groups"].length > 0 ? values["security-groups"] : ["sg-00000001"];
+    const groups = values["security-groups"].length > 0 ? values["security-groups"] : [...this.cloud.primaryGroups];
     const grouped = intent.step.kind === "add-blocks" || intent.securityGroups.every((group) => groups.includes(group));
     return grouped && subnets.some(({ id }) => id === subnetId);
   }
@@ -303,6 +330,13 @@ export class World {
   #removing(entry: CloudInterface): void {
     this.say(`  cloud: ${entry.id} is taken off`);
     this.pods.interfaceGoes(entry);
+  }
+
+  #sweeping(id: string): void {
+    if (!this.cloud.cluster.has(id)) return;
+    this.counts.swept += 1;
+    const why = this.cloud.cluster.whyKept(id, this.climate.wallSteps);
+    if (why !== "") this.complain(`${id} is deleted as a leftover though ${why}`);
   }
 
   #check(): void {
@@ -331,10 +365,13 @@ export class World {
     }
     const { process } = this;
     await this.troubles.end(process);
+    // A pod whose lease the disk refused is tried again; that is how the disk is found to be well.
+    this.pods.act("add", process);
     this.pods.deleteDenied(process);
-    await this.clock.advance(1_000);
+    // What a process asked for before it died may still come to pass.
+    await this.clock.advance(this.climate.slow ? 400_000 : 1_000);
     const untilMs = this.clock.monotonicMs() + QUIET_LIMIT_MS;
-    for (let open = this.pods.unquiet(process); open.length > 0; open = this.pods.unquiet(process)) {
+    for (let open = unquiet(this, process); open.length > 0; open = unquiet(this, process)) {
       this.pods.deleteDenied(process);
       if (this.clock.monotonicMs() > untilMs) {
         for (const text of open) this.complain(`five hours after the troubles: ${text}`);
@@ -344,6 +381,8 @@ export class World {
       this.#check();
       if (this.problems.length > 0) return;
     }
+    // What is beyond the watermarks goes after its quiet time.
+    await this.clock.advance(3_600_000);
     await this.pods.epilogue(process);
     this.#check();
   }

@@ -1,4 +1,4 @@
-import type { PlanInput, PlanInterface, PlanSubnet, Step, Watermarks } from "../../src/planning/index.ts";
+import type { FreeBlock, PlanInput, PlanInterface, PlanSubnet, Step, Watermarks } from "../../src/planning/index.ts";
 
 export const NOW_MS = 1_700_000_000_000;
 export const M5_LARGE = { maxInterfaces: 3, addressesPerInterface: 10, firstInterfaceIndex: 0 };
@@ -37,12 +37,37 @@ export function makeInterface(deviceIndex: number, changed: Partial<PlanInterfac
   };
 }
 
-/** Steps without their reasons: "eni-0 +8" or "new 1 in subnet-a +9". */
+/** An m5.large that takes prefixes where it can. */
+export function makePrefixInput(
+  changed: Partial<Omit<PlanInput, "watermarks">> = {},
+  watermarks: Partial<Watermarks> = {},
+): PlanInput {
+  return makeInput({ prefixMode: "preferred", limits: { ...M5_LARGE, prefixes: true }, ...changed }, watermarks);
+}
+
+/** Free single addresses on an interface, which have no meaning but their names: "a-0", "a-1" ... */
+export function freeSingles(count: number, name = "a"): FreeBlock[] {
+  return Array.from({ length: count }, (_, index) => ({ cidr: `${name}-${index}`, unit: "address" }));
+}
+
+export function freePrefixes(count: number, name = "p"): FreeBlock[] {
+  return Array.from({ length: count }, (_, index) => ({ cidr: `${name}-${index}`, unit: "prefix" }));
+}
+
+/**
+ * Steps without their reasons: "eni-0 +8", "eni-0 +2 /28", "new 1 in subnet-a +9", "new 1 on card 2 in subnet-a +0
+ * and an IPv6 prefix", "eni-1 -3", "eni-1 removed", "eni-1 sg-1 sg-2".
+ */
 export function brief(steps: readonly Step[]): string[] {
   return steps.map((step) => {
-    if (step.kind === "add-blocks") return `${step.interfaceId} +${step.count}`;
-    if (step.kind === "create-interface") return `new ${step.deviceIndex} in ${step.subnetId} +${step.count}`;
-    return step.kind;
+    if (step.kind === "release-blocks") return `${step.interfaceId} -${step.cidrs.length}`;
+    if (step.kind === "remove-interface") return `${step.interfaceId} removed`;
+    if (step.kind === "set-security-groups") return `${step.interfaceId} ${step.securityGroups.join(" ")}`;
+    const unit = { address: "", prefix: " /28", "ipv6-prefix": " /80" }[step.unit ?? "address"];
+    if (step.kind === "add-blocks") return `${step.interfaceId} +${step.count}${unit}`;
+    const card = step.networkCard === undefined ? "" : ` on card ${step.networkCard}`;
+    const ipv6 = step.ipv6Prefixes === undefined ? "" : " and a /80";
+    return `new ${step.deviceIndex}${card} in ${step.subnetId} +${step.count}${unit}${ipv6}`;
   });
 }
 

@@ -313,6 +313,6 @@ test("the explanation names addresses beyond the watermarks, and gives none back
   expect(result.steps).toEqual([]);
   expect(result.explanation.slice(-2)).toEqual([
     "nothing is to be done",
-    "7 addresses are beyond min-allocate 0, pre-allocate 2 and max-above-watermark 0; a plan gives none back",
+    "7 addresses are beyond min-allocate 0, pre-allocate 2 and max-above-watermark 0; none may be given back now",
   ]);
 });

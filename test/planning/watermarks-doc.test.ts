@@ -5,11 +5,15 @@ import {
   excess,
   needed,
   nodeMaximum,
+  type PlanInput,
   type PlanInterface,
+  type PlanLimits,
+  type PlanSubnet,
+  type PrefixMode,
   plan,
 } from "../../src/planning/index.ts";
 import { Pool } from "../../src/pool/index.ts";
-import { brief, makeInput, makeInterface } from "./make-input.ts";
+import { brief, freePrefixes, freeSingles, makeInput, makeInterface, NOW_MS } from "./make-input.ts";
 
 /** docs/watermarks.md is run: its tables against the formulas, its examples against the plan and the pool. */
 const page = readFileSync(new URL("../../docs/watermarks.md", import.meta.url), "utf8");
@@ -44,7 +48,7 @@ describe("the tables of docs/watermarks.md", () => {
 
 describe("the examples of docs/watermarks.md", () => {
   const plans = examples("plan");
-  test("hold plans", () => expect(plans.length).toBeGreaterThanOrEqual(5));
+  test("hold plans", () => expect(plans.length).toBeGreaterThanOrEqual(17));
   test.each(plans.map((lines, index) => [index + 1, lines] as const))("plan %i is what enid plans", (_, lines) => {
     runPlan(lines);
   });
@@ -61,54 +65,82 @@ type Limits = Parameters<typeof nodeMaximum>[0];
 
 /** Reads the lines of a plan example into an input, and compares what they expect. */
 function runPlan(lines: readonly string[]): void {
-  const interfaces: PlanInterface[] = [];
-  const subnets: { id: string; freeAddresses: number }[] = [];
   const steps: string[] = [];
-  let [most = 0, perInterface = 0, firstInterfaceIndex = 0] = [0, 0, 0];
-  let settings: Record<string, number> = {};
-  let counts: Record<string, number> = {};
   let says: Record<string, number> = {};
   let shortfall: string | undefined;
+  let input = makeInput({ interfaces: [], subnets: [] });
   for (const line of lines) {
     const [word = "", ...rest] = line.split(" ");
-    const numbers = (line.match(/\d+/g) ?? []).map(Number);
-    if (word === "limits") [most = 0, perInterface = 0, firstInterfaceIndex = 0] = numbers;
-    else if (word === "settings") settings = pairs(rest);
-    else if (word === "node") counts = pairs(rest);
-    else if (word === "says") says = pairs(rest);
+    if (word === "says") says = pairs(rest);
     else if (word === "shortfall") shortfall = rest[0];
     else if (word === "step") steps.push(rest.join(" "));
-    else if (word === "subnet") subnets.push({ id: rest[0] ?? "", freeAddresses: Number(rest[2]) });
-    else if (word === "interface") {
-      const [id = "", , index, , subnetId = "", , taken] = rest;
-      const usable = Number(index) >= firstInterfaceIndex;
-      interfaces.push(
-        makeInterface(Number(index), { id, subnetId, usable, slots: perInterface - 1, slotsTaken: Number(taken) }),
-      );
-    } else throw new Error(`unknown line in a plan example: ${line}`);
+    else input = { ...input, ...read(line, input) };
   }
-  const result = plan(
-    makeInput(
-      {
-        ...{
-          available: counts.available ?? Number.NaN,
-          used: counts.used ?? Number.NaN,
-          waiting: counts.waiting ?? Number.NaN,
-        },
-        ...{ interfaces, subnets },
-        limits: { maxInterfaces: most, addressesPerInterface: perInterface, firstInterfaceIndex },
-      },
-      {
-        preAllocate: settings["pre-allocate"] ?? 8,
-        minAllocate: settings["min-allocate"] ?? 0,
-        maxAllocate: settings["max-allocate"] ?? 0,
-        maxAboveWatermark: settings["max-above-watermark"] ?? 0,
-      },
-    ),
-  );
-  expect({ needed: result.needed, surge: result.surge, wanted: result.wanted }).toEqual(says);
+  const { needed: asked, surge, wanted, planned, givenBack: gives = 0, ...result } = plan(input);
+  expect({ needed: asked, surge, wanted }).toEqual({ needed: says.needed, surge: says.surge, wanted: says.wanted });
+  expect({ planned, gives, ...says }).toMatchObject({ planned, gives });
   expect(brief(result.steps)).toEqual(steps);
   expect(result.shortfall?.kind).toBe(shortfall);
+}
+
+/** What a line of a plan example says about its input. */
+function read(line: string, { interfaces, subnets, watermarks, limits }: PlanInput): Partial<PlanInput> {
+  const [word = "", ...rest] = line.split(" ");
+  const numbers = (line.match(/\d+/g) ?? []).map(Number);
+  const [first = Number.NaN, second = Number.NaN, third = Number.NaN] = numbers;
+  switch (word) {
+    case "limits":
+      return { limits: { maxInterfaces: first, addressesPerInterface: second, firstInterfaceIndex: third } };
+    case "card": {
+      const { cards = [{ card: 0, maxInterfaces: limits.maxInterfaces }] } = limits;
+      return { limits: { ...limits, cards: [...cards, { card: first, maxInterfaces: second }] } };
+    }
+    case "settings": {
+      const set = pairs(rest);
+      return {
+        watermarks: {
+          preAllocate: set["pre-allocate"] ?? watermarks.preAllocate,
+          minAllocate: set["min-allocate"] ?? 0,
+          maxAllocate: set["max-allocate"] ?? 0,
+          maxAboveWatermark: set["max-above-watermark"] ?? 0,
+        },
+      };
+    }
+    case "prefixes":
+      return { prefixMode: rest[0] as PrefixMode, limits: { ...limits, prefixes: true } };
+    case "families":
+      return { families: rest[0] as "dual" | "ipv6" };
+    case "subnet":
+      return { subnets: [...subnets, readSubnet(rest)] };
+    case "interface":
+      return { interfaces: [...interfaces, readInterface(rest, limits)] };
+    case "node":
+      return pairs(rest);
+    case "give":
+      return { giveBack: { count: first, interfaceIdleMs: (numbers[1] ?? 600) * 1000 } };
+    default:
+      throw new Error(`unknown line in a plan example: ${line}`);
+  }
+}
+
+/** "subnet-a free 1000 fragmented ipv6" */
+function readSubnet([id = "", , free, ...flags]: readonly string[]): PlanSubnet {
+  return {
+    ...{ id, freeAddresses: Number(free), ipv6: flags.includes("ipv6") },
+    ...(flags.includes("fragmented") ? { prefixesBlockedUntilMs: NOW_MS + 1 } : {}),
+  };
+}
+
+/** "eni-1 index 1 in subnet-a taken 9 used 3 singles 6 prefixes 0 idle 60": singles and prefixes are the free ones. */
+function readInterface(words: readonly string[], limits: PlanLimits): PlanInterface {
+  const [id = "", , index, , subnetId = "", ...counted] = words;
+  const { taken = Number.NaN, used = 0, singles = 0, prefixes = 0, idle } = pairs(counted);
+  return makeInterface(Number(index), {
+    ...{ id, subnetId, used, slots: limits.addressesPerInterface - 1, slotsTaken: taken },
+    ...{ usable: Number(index) >= limits.firstInterfaceIndex, removable: Number(index) > 0 },
+    freeBlocks: [...freeSingles(singles), ...freePrefixes(prefixes)],
+    ...(idle === undefined ? {} : { idleSinceMs: NOW_MS - idle * 1000 }),
+  });
 }
 
 /** Runs the lines of a pool example one by one. */

@@ -38,7 +38,8 @@ describe("adding a block", () => {
     ["not-canonical", { cidr: "10.0.0.-4/32" }],
     ["not-canonical", { cidr: " 10.0.0.4/32" }],
     ["not-canonical", { cidr: "10.0.0.4/24", kind: "node-cidr" }],
-    ["not-canonical", { cidr: "2001:db8::/80", kind: "prefix" }],
+    ["not-canonical", { cidr: "224.0.0.0/32" }],
+    ["not-canonical", { cidr: "239.255.255.240/28", kind: "prefix" }],
     ["wrong-size", { cidr: "10.0.0.0/31" }],
     ["wrong-size", { cidr: "10.0.0.0/29", kind: "prefix" }],
     ["wrong-size", { cidr: "10.0.0.0/8", kind: "node-cidr" }],
@@ -59,6 +60,8 @@ describe("adding a block", () => {
       ["127.255.255.254/31", "127.255.255.254", "127.255.255.255", 2],
       ["128.0.0.0/32", "128.0.0.0", "128.0.0.0", 1],
       ["255.255.255.0/24", "255.255.255.0", "255.255.255.255", 256],
+      ["223.255.255.240/28", "223.255.255.240", "223.255.255.255", 16],
+      ["240.0.0.0/28", "240.0.0.0", "240.0.0.15", 16],
       ["0.0.0.0/28", "0.0.0.0", "0.0.0.15", 16],
     ] as const) {
       const pool = makePool({ a: [cidr] }, "node-cidr");

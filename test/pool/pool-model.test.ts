@@ -1,19 +1,31 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Attachment, type Block, type Lease, Pool, PoolError } from "../../src/pool/index.ts";
+import {
+  type Attachment,
+  type Block,
+  type Families,
+  familyOf,
+  type Lease,
+  Pool,
+  PoolError,
+} from "../../src/pool/index.ts";
 import {
   addressesOf,
   addressIn,
   allAddresses,
+  becomesFree,
   coolingIn,
   countsOf,
+  enter,
   inUse,
   isUsable,
   leaseIn,
   type Model,
+  type ModelAddress,
   type ModelBlock,
   nextAddresses,
   offeredAgain,
+  restorable,
   startCooling,
 } from "./model.ts";
 
@@ -26,7 +38,12 @@ const INTERFACES = ["eni-a", "eni-b", "eni-c"];
 const CONTAINERS = ["p", "q", "r", "s", "t", "u", "v", "w", "x", "y"];
 const POD = { namespace: "default", name: "web", uid: "" };
 
-/** Blocks of all kinds; some overlap others, so that not all can be there at once. */
+/** An IPv6 block that lends the `count` addresses after its first one: few, since the model looks at each. */
+function smallIpv6(cidr: string, count: number): Omit<Block, "interfaceId"> {
+  return { cidr, kind: "node-cidr", reserved: addressesOf(cidr).slice(count + 1) };
+}
+
+/** Blocks of both families and all kinds; some overlap others, so that not all can be there at once. */
 const BLOCKS: Omit<Block, "interfaceId">[] = [
   ...Array.from({ length: 8 }, (_, index) => ({ cidr: `10.0.0.${index}/32`, kind: "address" as const })),
   { cidr: "10.0.0.0/28", kind: "prefix" },
@@ -34,7 +51,11 @@ const BLOCKS: Omit<Block, "interfaceId">[] = [
   { cidr: "10.0.0.32/28", kind: "prefix" },
   { cidr: "10.0.0.16/30", kind: "node-cidr" },
   { cidr: "192.168.0.0/26", kind: "node-cidr", reserved: ["192.168.0.0", "192.168.0.1", "192.168.0.63"] },
+  smallIpv6("2001:db8::/120", 5),
+  smallIpv6("2001:db8::100/120", 3),
+  smallIpv6("2001:db8::/119", 7),
 ];
+const FAMILIES = ["ipv4", "ipv6"] as const;
 
 class Command implements fc.Command<Model, Pool> {
   readonly #name: string;
@@ -81,8 +102,9 @@ const addBlock = fc.tuple(fc.constantFrom(...BLOCKS), fc.constantFrom(...INTERFA
   return new Command(`addBlock ${block.cidr} on ${interfaceId}`, (model, pool) => {
     const known = model.blocks.get(block.cidr);
     const texts = addressesOf(block.cidr);
+    const own = new Set(texts);
     const taken = [...model.blocks.values()].some((other) =>
-      addressesOf(other.block.cidr).some((text) => texts.includes(text)),
+      addressesOf(other.block.cidr).some((text) => own.has(text)),
     );
     if (!model.interfaces.has(interfaceId) || (taken && known?.block.interfaceId !== interfaceId)) {
       expectRefusal(() => pool.addBlock(block));
@@ -91,7 +113,9 @@ const addBlock = fc.tuple(fc.constantFrom(...BLOCKS), fc.constantFrom(...INTERFA
     expect(pool.addBlock(block)).toBe(known === undefined);
     if (known !== undefined) return;
     const added: ModelBlock = { block, addresses: [], usable: true, releasing: false };
-    for (const text of texts.filter((one) => !block.reserved?.includes(one))) {
+    const anycast = familyOf(block.cidr) === "ipv6" ? texts.slice(0, 1) : [];
+    const kept = new Set([...anycast, ...(block.reserved ?? [])]);
+    for (const text of texts.filter((one) => !kept.has(one))) {
       added.addresses.push({ text, block: added, state: "free", turn: model.turns++ });
     }
     model.blocks.set(block.cidr, added);
@@ -148,27 +172,61 @@ const attachment = fc
   .tuple(fc.constantFrom(...CONTAINERS), fc.constantFrom("eth0", "eth0", "net1"))
   .map(([containerId, interfaceName]): Attachment => ({ network: "cilium", containerId, interfaceName }));
 
-const lease = attachment.map(
-  (of) =>
-    new Command(`lease ${of.containerId} ${of.interfaceName}`, (model, pool) => {
-      const result = pool.lease(of, POD, model.nowMs);
+const families = fc.constantFrom<Families>("ipv4", "ipv4", "ipv6", "dual", "dual");
+
+const lease = fc.tuple(attachment, families).map(
+  ([of, asked]) =>
+    new Command(`lease ${of.containerId} ${of.interfaceName} ${asked}`, (model, pool) => {
+      const result = pool.lease(of, POD, model.nowMs, asked);
       const held = leaseIn(model, of);
       if (held !== undefined) {
         expect(result).toEqual({ kind: "existing", lease: held });
         return;
       }
-      const choice = nextAddresses(model);
-      const address = result.kind === "leased" ? addressIn(model, result.lease.address) : undefined;
-      if (choice.length === 0 || address === undefined) {
-        expect([result, choice]).toEqual([{ kind: "none" }, []]);
+      const wanted = FAMILIES.filter((family) => asked === "dual" || asked === family);
+      const lacks = wanted.find((family) => nextAddresses(model, family).length === 0);
+      if (lacks !== undefined || result.kind !== "leased") {
+        expect(result).toEqual({ kind: "none", lacks });
         return;
       }
-      expect(choice).toContain(address);
-      address.state = "leased";
-      address.lease = { address: address.text, attachment: of, pod: POD, leasedAtMs: model.nowMs };
-      expect(result).toEqual({ kind: "leased", lease: address.lease });
+      const texts = [result.lease.address, result.lease.ipv6Address].slice(0, wanted.length);
+      const addresses = wanted.map((family, place) => {
+        const choice = nextAddresses(model, family);
+        const address = choice.find(({ text }) => text === texts[place]);
+        if (address === undefined) throw new Error(`${texts[place]} is leased, not one of ${textsOf(choice)}`);
+        return address;
+      });
+      const expected = { ...addressesIn(addresses), attachment: of, pod: POD, leasedAtMs: model.nowMs };
+      expect(result).toEqual({ kind: "leased", lease: expected });
+      hold(addresses, expected);
     }),
 );
+
+function hold(addresses: readonly ModelAddress[], held: Lease): void {
+  for (const address of addresses) {
+    enter(address);
+    address.state = "leased";
+    address.lease = held;
+  }
+}
+
+function addressesIn([first, second]: readonly ModelAddress[]): Pick<Lease, "address" | "ipv6Address"> {
+  return { address: first?.text ?? "", ...(second === undefined ? {} : { ipv6Address: second.text }) };
+}
+
+function textsOf(addresses: readonly ModelAddress[]): string[] {
+  return addresses.map(({ text }) => text);
+}
+
+/** The addresses of a lease in the model, IPv4 first. */
+function heldAddresses(model: Model, held: Lease | undefined): ModelAddress[] {
+  const texts = held === undefined ? [] : [held.address, ...(held.ipv6Address === undefined ? [] : [held.ipv6Address])];
+  return texts.map((text) => {
+    const address = addressIn(model, text);
+    if (address === undefined) throw new Error(`the model lost ${text}`);
+    return address;
+  });
+}
 
 const release = fc.tuple(attachment, fc.constantFrom(0, 1000, 30_000, 30_000)).map(
   ([of, coolingMs]) =>
@@ -181,9 +239,7 @@ const release = fc.tuple(attachment, fc.constantFrom(0, 1000, 30_000, 30_000)).m
       }
       const untilMs = model.nowMs + coolingMs;
       expect(result).toEqual({ lease: held, cooling: { address: held.address, untilMs } });
-      const address = addressIn(model, held.address);
-      if (address === undefined) throw new Error(`the model lost ${held.address}`);
-      startCooling(model, address, untilMs);
+      for (const address of heldAddresses(model, held)) startCooling(model, address, untilMs);
     }),
 );
 
@@ -192,11 +248,7 @@ const undoLease = attachment.map(
     new Command(`undoLease ${of.containerId} ${of.interfaceName}`, (model, pool) => {
       const held = leaseIn(model, of);
       expect(pool.undoLease(of)).toBe(held !== undefined);
-      const address = held === undefined ? undefined : addressIn(model, held.address);
-      if (address === undefined) return;
-      delete address.lease;
-      address.state = "free";
-      address.turn = -model.turns++;
+      for (const address of heldAddresses(model, held)) becomesFree(address, -model.turns++);
     }),
 );
 
@@ -206,11 +258,7 @@ const cool = fc.constantFrom(-5000, 0, 500, 1000, 29_000, 30_000).map(
       model.nowMs += passedMs;
       const ended = coolingIn(model).filter(({ untilMs }) => (untilMs ?? 0) <= model.nowMs);
       expect(pool.cool(model.nowMs)).toEqual(ended.map(({ text }) => text));
-      for (const address of ended) {
-        address.state = "free";
-        address.turn = model.turns++;
-        delete address.untilMs;
-      }
+      for (const address of ended) becomesFree(address, model.turns++);
     }),
 );
 
@@ -218,35 +266,49 @@ const somewhere = fc.oneof(
   fc.nat(48).map((number) => `10.0.0.${number}`),
   fc.nat(63).map((number) => `192.168.0.${number}`),
 );
+const ipv6Somewhere = fc
+  .constantFrom(0, 1, 2, 3, 5, 7, 8, 256, 257, 259, 260)
+  .map((number) => `2001:db8::${number === 0 ? "" : number.toString(16)}`);
+const addressTexts = fc.oneof(
+  fc.tuple(somewhere),
+  fc.tuple(ipv6Somewhere),
+  fc.tuple(somewhere, ipv6Somewhere),
+  fc.tuple(ipv6Somewhere, ipv6Somewhere),
+);
 
-const restoreLease = fc.tuple(somewhere, attachment).map(
-  ([text, of]) =>
-    new Command(`restoreLease ${text} ${of.containerId} ${of.interfaceName}`, (model, pool) => {
-      const restored: Lease = { address: text, attachment: of, pod: POD, leasedAtMs: model.nowMs };
-      const address = addressIn(model, text);
+const restoreLease = fc.tuple(addressTexts, attachment).map(
+  ([[address, ipv6Address], of]) =>
+    new Command(`restoreLease ${address} ${ipv6Address} ${of.containerId} ${of.interfaceName}`, (model, pool) => {
+      const both = ipv6Address === undefined ? { address } : { address, ipv6Address };
+      const restored: Lease = { ...both, attachment: of, pod: POD, leasedAtMs: model.nowMs };
       const held = leaseIn(model, of);
-      if (held?.address === text) {
+      if (held !== undefined && held.address === address && held.ipv6Address === ipv6Address) {
         pool.restoreLease(restored);
-      } else if (held !== undefined || address?.state !== "free") {
-        expectRefusal(() => pool.restoreLease(restored));
-      } else {
-        pool.restoreLease(restored);
-        address.state = "leased";
-        address.lease = restored;
+        return;
       }
+      const texts = ipv6Address === undefined ? [address] : [address, ipv6Address];
+      const places = texts.map((text) => restorable(model, text)).filter((place) => place !== undefined);
+      const misplaced = ipv6Address !== undefined && familyOf(address) === "ipv6";
+      if (held !== undefined || misplaced || places.length < texts.length) {
+        expectRefusal(() => pool.restoreLease(restored));
+        return;
+      }
+      pool.restoreLease(restored);
+      hold(places, restored);
     }),
 );
 
-const restoreCooling = fc.tuple(somewhere, fc.nat(40_000)).map(
+const restoreCooling = fc.tuple(fc.oneof(somewhere, ipv6Somewhere), fc.nat(40_000)).map(
   ([text, restMs]) =>
     new Command(`restoreCooling ${text} for ${restMs}`, (model, pool) => {
-      const address = addressIn(model, text);
+      const address = restorable(model, text);
       const cooling = { address: text, untilMs: model.nowMs + restMs };
-      if (address?.state !== "free") {
+      if (address === undefined) {
         expectRefusal(() => pool.restoreCooling(cooling));
         return;
       }
       pool.restoreCooling(cooling);
+      enter(address);
       startCooling(model, address, cooling.untilMs);
     }),
 );
@@ -279,21 +341,42 @@ test("the pool does what a naive model does, and finds no problem in itself", { 
 function compare(model: Model, pool: Pool): void {
   expect(pool.problems()).toEqual([]);
   const all = allAddresses(model);
-  expect(pool.counts()).toEqual(countsOf(all));
-  expect(pool.usableCounts()).toEqual(countsOf(all.filter(({ block }) => block.usable && isUsable(model, block))));
-  for (const { text, state, lease: held } of all) {
-    expect([text, pool.stateOf(text), pool.leaseAt(text)]).toEqual([text, state, held]);
+  for (const family of FAMILIES) {
+    const own = all.filter(({ text }) => familyOf(text) === family);
+    expect(pool.counts(family)).toEqual(countsOf(own));
+    const usable = own.filter(({ block }) => block.usable && isUsable(model, block));
+    expect(pool.usableCounts(family)).toEqual(countsOf(usable));
+    for (const { id, ...counts } of pool.interfaceCounts(family)) {
+      const blocks = blocksOn(model, id).filter(({ block }) => familyOf(block.cidr) === family);
+      const expected = countsOf(blocks.flatMap(({ addresses }) => addresses));
+      expect(counts).toEqual({ ...model.interfaces.get(id), blocks: blocks.length, ...expected });
+    }
   }
-  for (const { id, ...counts } of pool.interfaceCounts()) {
-    const blocks = [...model.blocks.values()].filter(({ block }) => block.interfaceId === id);
-    const expected = countsOf(blocks.flatMap(({ addresses }) => addresses));
-    expect(counts).toEqual({ ...model.interfaces.get(id), blocks: blocks.length, ...expected });
-  }
+  for (const id of INTERFACES) compareInterface(model, pool, id);
+  expect(all.map(({ text }) => [text, pool.stateOf(text), pool.leaseAt(text), pool.blockOf(text)])).toEqual(
+    all.map(({ text, state, lease: held, block }) => [text, state, held, block.block]),
+  );
   expect([...pool.coolings()]).toEqual(coolingIn(model).map(({ text, untilMs }) => ({ address: text, untilMs })));
   expect(pool.nextCoolingEndMs()).toBe(coolingIn(model)[0]?.untilMs);
   const byAddress = (left: Lease, right: Lease) => (left.address < right.address ? -1 : 1);
-  const leases = all.flatMap(({ lease: held }) => (held === undefined ? [] : [held]));
-  expect([...pool.leases()].sort(byAddress)).toEqual(leases.sort(byAddress));
+  const leases = new Set(all.flatMap(({ lease: held }) => (held === undefined ? [] : [held])));
+  expect([...pool.leases()].sort(byAddress)).toEqual([...leases].sort(byAddress));
+}
+
+function compareInterface(model: Model, pool: Pool, id: string): void {
+  const blocks = blocksOn(model, id);
+  const held = blocks
+    .flatMap(({ addresses }) => addresses)
+    .filter(({ state }) => ["leased", "cooling"].includes(state));
+  expect(pool.inUseOn(id)).toBe(held.length);
+  const free = blocks.filter(
+    ({ block, addresses }) => familyOf(block.cidr) === "ipv4" && addresses.every(({ state }) => state === "free"),
+  );
+  expect(pool.freeBlocksOn(id)).toEqual(free.map(({ block: { cidr: of, kind } }) => ({ cidr: of, kind })));
+}
+
+function blocksOn(model: Model, id: string): ModelBlock[] {
+  return [...model.blocks.values()].filter(({ block }) => block.interfaceId === id);
 }
 
 function expectRefusal(act: () => unknown): void {

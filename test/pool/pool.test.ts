@@ -21,8 +21,8 @@ describe("a lease", () => {
   test("is refused when nothing is free", () => {
     const pool = makePool({ a: ["10.0.0.4/32"] });
     leased(pool, "c1");
-    expect(pool.lease(attachment("c2"), POD, NOW_MS)).toEqual({ kind: "none" });
-    expect(new Pool().lease(attachment("c2"), POD, NOW_MS)).toEqual({ kind: "none" });
+    expect(pool.lease(attachment("c2"), POD, NOW_MS)).toEqual({ kind: "none", lacks: "ipv4" });
+    expect(new Pool().lease(attachment("c2"), POD, NOW_MS)).toEqual({ kind: "none", lacks: "ipv4" });
   });
 
   test("belongs to network, container and interface together, whatever characters they hold", () => {
@@ -63,7 +63,7 @@ describe("a released address", () => {
     expect(pool.nextCoolingEndMs()).toBe(cooling.untilMs);
 
     expect(pool.cool(cooling.untilMs - 1)).toEqual([]);
-    expect(pool.lease(attachment("c2"), POD, cooling.untilMs - 1)).toEqual({ kind: "none" });
+    expect(pool.lease(attachment("c2"), POD, cooling.untilMs - 1)).toEqual({ kind: "none", lacks: "ipv4" });
     expect(pool.cool(cooling.untilMs)).toEqual(["10.0.0.4"]);
     expect(pool.nextCoolingEndMs()).toBeUndefined();
     expect(leased(pool, "c2").address).toBe("10.0.0.4");
@@ -142,12 +142,38 @@ describe("packing", () => {
     expect(leased(pool, "c1").address).toBe("10.0.1.0");
   });
 
-  test("fills the fullest prefix, then single addresses, and touches an empty prefix last", () => {
-    const pool = makePool({ a: ["10.0.0.0/28", "10.0.0.16/28", "10.0.0.32/32"] });
-    pool.restoreLease(makeLease("10.0.0.20", "c0"));
-    const addresses = Array.from({ length: 17 }, (_, pod) => leased(pool, `d${pod}`).address);
-    const second = [16, 17, 18, 19, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31];
-    expect(addresses).toEqual([...second, 32, 0].map((number) => `10.0.0.${number}`));
+  test("fills the fullest prefix, then single addresses, then a nearly empty prefix, and touches a whole one last", () => {
+    const pool = makePool({ a: ["10.0.0.0/28", "10.0.0.16/28", "10.0.0.32/32", "10.0.0.48/28"] });
+    for (const number of [48, 49, 50]) pool.restoreLease(makeLease(`10.0.0.${number}`, `b${number}`));
+    for (const number of [20, 21]) pool.restoreLease(makeLease(`10.0.0.${number}`, `b${number}`));
+    const addresses = Array.from({ length: 29 }, (_, pod) => leased(pool, `d${pod}`).address);
+    const filled = [51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63];
+    const nearlyEmpty = [16, 17, 18, 19, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31];
+    expect(addresses).toEqual([...filled, 32, ...nearlyEmpty, 0].map((number) => `10.0.0.${number}`));
+  });
+
+  test("gives a nearly empty prefix nothing while others have room, also on the interface with the most leases", () => {
+    const singles = Array.from({ length: 6 }, (_, index) => `10.0.0.${32 + index}/32`);
+    const pool = makePool({ a: ["10.0.0.0/28", ...singles], b: ["10.0.1.0/28"], c: ["10.0.2.0/28"] });
+    singles.forEach((cidr, pod) => {
+      pool.restoreLease(makeLease(cidr.replace("/32", ""), `a${pod}`));
+    });
+    for (const number of [1, 2]) pool.restoreLease(makeLease(`10.0.0.${number}`, `p${number}`));
+    for (const number of [1, 2, 3]) pool.restoreLease(makeLease(`10.0.1.${number}`, `q${number}`));
+    const blocks = Array.from({ length: 13 + 14 + 1 }, (_, pod) => pool.blockOf(leased(pool, `d${pod}`).address)?.cidr);
+    const expected = [...Array(13).fill("10.0.1.0/28"), ...Array(14).fill("10.0.0.0/28"), "10.0.2.0/28"];
+    expect(blocks).toEqual(expected);
+  });
+
+  test("opens a whole prefix on the interface with the most leases, and prefers one in which addresses only cool", () => {
+    const pool = makePool({ a: ["10.0.0.0/28"], b: ["10.0.1.0/28", "10.0.1.16/32"], c: ["10.0.2.0/28"] });
+    pool.restoreLease(makeLease("10.0.1.16", "b0"));
+    pool.restoreCooling({ address: "10.0.2.9", untilMs: NOW_MS + COOLING_MS });
+    expect(leased(pool, "c1").address).toBe("10.0.2.0");
+    pool.undoLease(attachment("c1"));
+    pool.cool(NOW_MS + COOLING_MS);
+    expect(leased(pool, "c2").address).toBe("10.0.1.0");
+    expect(pool.problems()).toEqual([]);
   });
 
   test("returns to the fullest prefix as soon as one of its addresses is free", () => {
@@ -167,7 +193,7 @@ describe("an interface or block that is not usable", () => {
     pool.upsertInterface({ id: "a", index: 0, usable: false });
     expect(pool.leaseOf(attachment("c1"))?.address).toBe("10.0.0.4");
     expect(leased(pool, "c2").address).toBe("10.0.1.4");
-    expect(pool.lease(attachment("c3"), POD, NOW_MS)).toEqual({ kind: "none" });
+    expect(pool.lease(attachment("c3"), POD, NOW_MS)).toEqual({ kind: "none", lacks: "ipv4" });
     expect(pool.counts()).toEqual({ total: 3, free: 1, leased: 2, cooling: 0, releasing: 0 });
     expect(pool.usableCounts()).toEqual({ total: 1, free: 0, leased: 1, cooling: 0, releasing: 0 });
     pool.upsertInterface({ id: "a", index: 0, usable: true });
@@ -184,7 +210,7 @@ describe("an interface or block that is not usable", () => {
     pool.cool(NOW_MS);
     expect(pool.stateOf("10.0.0.4")).toBe("free");
     expect(leased(pool, "c2").address).toBe("10.0.0.5");
-    expect(pool.lease(attachment("c3"), POD, NOW_MS)).toEqual({ kind: "none" });
+    expect(pool.lease(attachment("c3"), POD, NOW_MS)).toEqual({ kind: "none", lacks: "ipv4" });
     expect(pool.problems()).toEqual([]);
     pool.setBlockUsable("10.0.0.4/32", true);
     expect(leased(pool, "c3").address).toBe("10.0.0.4");
@@ -241,7 +267,7 @@ describe("blocks that go back to the cloud", () => {
     pool.markReleasing(["10.0.0.0/28"]);
     expect(pool.stateOf("10.0.0.3")).toBe("releasing");
     expect(pool.counts()).toEqual({ total: 17, free: 0, leased: 0, cooling: 0, releasing: 17 });
-    expect(pool.lease(attachment("c1"), POD, NOW_MS)).toEqual({ kind: "none" });
+    expect(pool.lease(attachment("c1"), POD, NOW_MS)).toEqual({ kind: "none", lacks: "ipv4" });
     expect(refusal(() => pool.restoreLease(makeLease("10.0.0.3", "c1")))).toBe("address-not-free");
     expect(pool.problems()).toEqual([]);
     pool.unmarkReleasing(["10.0.0.0/28"]);

@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
 import type { Change } from "../../src/manager/ports/index.ts";
 import type { SqliteStore } from "../../src/state/index.ts";
-import { end, lease } from "../contracts/store.ts";
+import { end, lease } from "../contracts/store-records.ts";
 import { temporaryState } from "./temporary-state.ts";
 
 const SMALL_BYTES = 112 * 1024;

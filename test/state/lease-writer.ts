@@ -1,7 +1,7 @@
 import { writeSync } from "node:fs";
 import { systemClock } from "../../src/adapters/index.ts";
 import { openSqliteStore } from "../../src/state/index.ts";
-import { end, lease } from "../contracts/store.ts";
+import { end, lease } from "../contracts/store-records.ts";
 
 /**
  * Run by durability.test.ts as a process to be killed: leases without end, and says on standard output what was

@@ -1,10 +1,11 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
+import type { StoredState } from "../../src/manager/ports/index.ts";
 import type { Migration } from "../../src/state/index.ts";
 import { createSchema } from "../../src/state/sqlite/migrate.ts";
 import { MIGRATIONS } from "../../src/state/sqlite/migrations/index.ts";
-import { block, eni, intent, lease } from "../contracts/store.ts";
+import { block, eni, intent, lease } from "../contracts/store-records.ts";
 import { type TemporaryState, temporaryState, thrownBy } from "./temporary-state.ts";
 
 /** Adds a table, then rebuilds one that others refer to: what a later version will have to do. */
@@ -22,7 +23,7 @@ const later: readonly Migration[] = [
           id TEXT PRIMARY KEY, mac TEXT NOT NULL, device_index INTEGER NOT NULL, network_card INTEGER NOT NULL,
           subnet_id TEXT NOT NULL, subnet_cidr TEXT NOT NULL, primary_address TEXT NOT NULL,
           security_groups TEXT NOT NULL, attachment_id TEXT NOT NULL, made_by TEXT NOT NULL,
-          is_foreign INTEGER NOT NULL, speed INTEGER NOT NULL DEFAULT 25
+          is_foreign INTEGER NOT NULL, foreign_because TEXT, speed INTEGER NOT NULL DEFAULT 25
         ) STRICT, WITHOUT ROWID;
         INSERT INTO interfaces SELECT *, 25 FROM interfaces_new;
         DROP TABLE interfaces_new`),
@@ -34,29 +35,69 @@ describe("the list of migrations", () => {
     expect(MIGRATIONS.map((migration) => migration.version)).toEqual(MIGRATIONS.map((_, index) => index + 1));
   });
 
-  test("makes version 1 as it was released", () => {
+  test.each([1, 2])("makes version %i as it was released", (version) => {
     const made = temporaryState();
     const database = new DatabaseSync(made.file);
-    createSchema(database, MIGRATIONS.slice(0, 1));
+    createSchema(database, MIGRATIONS.slice(0, version));
     database.close();
-    expect(schemaOf(made.file)).toEqual(schemaOf(fixture("version-1.sql").file));
+    expect(schemaOf(made.file)).toEqual(schemaOf(fixture(`version-${version}.sql`).file));
   });
 });
 
 describe("a state of an older version", () => {
-  test("of version 1 is read as it was written", async () => {
-    const store = fixture("version-1.sql").open();
-    expect(store.load()).toEqual({
-      bootId: "boot-1",
-      instanceId: "i-1",
-      leases: [lease("10.0.0.5", "a")],
-      cooling: [{ address: "10.0.0.6", untilMs: 1790000030000 }],
-      interfaces: [eni("eni-1")],
-      blocks: [block("10.0.0.5/32"), block("10.0.0.6/32")],
-      intents: [intent("intent-1")],
-      overrides: { "pre-allocate": { value: 0, setAtMs: 3 } },
-      configuration: { file: "/etc/enid/eni.conf", text: '{"ipam":{}}', readAtMs: 4 },
+  const kept = {
+    bootId: "boot-1",
+    instanceId: "i-1",
+    leases: [lease("10.0.0.5", "a")],
+    cooling: [{ address: "10.0.0.6", untilMs: 1790000030000 }],
+    interfaces: [eni("eni-1")],
+    blocks: [block("10.0.0.5/32"), block("10.0.0.6/32")],
+    intents: [intent("intent-1")],
+    overrides: { "pre-allocate": { value: 0, setAtMs: 3 } },
+    configuration: { file: "/etc/enid/eni.conf", text: '{"ipam":{}}', readAtMs: 4 },
+  };
+  const resolution = { selection: '{"subnetIds":[]}', subnetIds: ["subnet-1", "subnet-2"] };
+
+  test.each<[number, StoredState]>([
+    [1, kept],
+    [2, { ...kept, resolution }],
+  ])("of version %i is read as it was written, and takes what the newest knows", async (version, written) => {
+    const state = fixture(`version-${version}.sql`);
+    const store = state.open();
+    expect(store.opening.migrated).toMatchObject({ fromVersion: version, toVersion: LATEST });
+    expect(store.load()).toEqual(written);
+    const dual = { ...lease("10.0.0.7", "b"), ipv6Address: "2001:db8::7" };
+    const foreign = eni("eni-2", { foreign: true, foreignBecause: "of type trunk" });
+    const tagged = { ...intent("intent-2"), tags: { "enid.io/cluster": "shop" } };
+    await store.commit([
+      { kind: "lease-put", lease: dual },
+      { kind: "interface-put", interface: foreign },
+      { kind: "intent-put", intent: tagged },
+    ]);
+    await store.close();
+    expect(state.open().load()).toEqual({
+      ...written,
+      leases: [...written.leases, dual],
+      interfaces: [...written.interfaces, foreign],
+      intents: [...written.intents, tagged],
     });
+  });
+
+  test("lets the schema itself refuse a second holder of an IPv6 address, in whichever column", async () => {
+    const state = fixture("version-2.sql");
+    await state.open().close();
+    const database = new DatabaseSync(state.file);
+    const put = (address: string, ipv6: string | null, container: string) => () =>
+      database
+        .prepare("INSERT INTO leases VALUES (?, 'cilium', ?, 'eth0', '', 'p', '', 1, ?)")
+        .run(address, container, ipv6);
+    put("10.0.0.7", "2001:db8::7", "b")();
+    put("2001:db8::9", null, "c")();
+    expect(put("10.0.0.8", "2001:db8::7", "d")).toThrow("UNIQUE constraint failed: leases.ipv6_address");
+    expect(put("2001:db8::7", null, "d")).toThrow("an address of the lease is leased already");
+    expect(put("10.0.0.8", "2001:db8::9", "d")).toThrow("an address of the lease is leased already");
+    expect(put("2001:db8::8", "2001:db8::8", "d")).toThrow("CHECK constraint failed");
+    database.close();
   });
 
   test("is brought to the newest one, keeps everything, and is copied before", async () => {

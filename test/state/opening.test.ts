@@ -19,7 +19,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { systemClock } from "../../src/adapters/index.ts";
 import { openSqliteStore } from "../../src/state/index.ts";
-import { lease } from "../contracts/store.ts";
+import { lease } from "../contracts/store-records.ts";
 import { type TemporaryState, temporaryState, thrownBy } from "./temporary-state.ts";
 
 describe("a new state", () => {
@@ -32,7 +32,7 @@ describe("a new state", () => {
     for (const name of readdirSync(folder)) expect([name, modeOf(join(folder, name))]).toEqual([name, 0o600]);
     expect(modeOf(folder)).toBe(0o700);
     expect(modeOf(join(state.folder, "var"))).toBe(0o700);
-    expect(store.facts()).toMatchObject({ location: file, schemaVersion: 2 });
+    expect(store.facts()).toMatchObject({ location: file, schemaVersion: 3 });
     await store.close();
     expect(readdirSync(folder).toSorted()).toEqual(["state.db", "state.db.lock"]);
   });
@@ -79,14 +79,14 @@ describe("a state from a newer enid", () => {
     const database = new DatabaseSync(state.file);
     database.exec("PRAGMA user_version = 7; PRAGMA journal_mode = DELETE");
     database.close();
-    expectRefusedUnchanged(state, { code: "ENID_STATE_NEWER", values: { found: 7, known: 2 } });
+    expectRefusedUnchanged(state, { code: "ENID_STATE_NEWER", values: { found: 7, known: 3 } });
   });
 
   test("is refused with what its log says, and neither is changed", async () => {
     const state = await stateWithLeases(10);
     await killedWith(state, "database.exec('PRAGMA user_version = 7')");
     expect(statSync(`${state.file}-wal`).size).toBeGreaterThan(0);
-    expectRefusedUnchanged(state, { code: "ENID_STATE_NEWER", values: { found: 7, known: 2 } });
+    expectRefusedUnchanged(state, { code: "ENID_STATE_NEWER", values: { found: 7, known: 3 } });
   });
 });
 
@@ -235,7 +235,7 @@ function otherProgram({ file }: TemporaryState): void {
 /** Swaps the index that keeps attachments unique with another one: each table and each page is sound in itself. */
 function swapIndexes({ file }: TemporaryState): void {
   const rootOf = (condition: string) => `(SELECT rootpage FROM sqlite_schema WHERE ${condition})`;
-  const leases = "type = 'index' AND tbl_name = 'leases'";
+  const leases = "name LIKE 'sqlite_autoindex_leases_%'";
   const blocks = "name = 'blocks_by_interface'";
   alter(
     file,

@@ -4,11 +4,12 @@ import { systemClock } from "../../src/adapters/index.ts";
 import { EnidError } from "../../src/errors.ts";
 import type { Change, Store } from "../../src/manager/ports/index.ts";
 import { createMemoryStore } from "../../src/state/index.ts";
-import { block, end, eni, intent, lease } from "../contracts/store.ts";
+import { block, eni, intent, lease } from "../contracts/store-records.ts";
 import { temporaryState } from "./temporary-state.ts";
 
 // Few names, so that the sequences meet the same address, attachment and interface again and again.
 const addresses = fc.constantFrom("10.0.0.5", "10.0.0.6", "10.0.0.7");
+const ipv6Addresses = fc.constantFrom("2001:db8::5", "2001:db8::6");
 const containers = fc.constantFrom("a", "b", "c");
 const interfaces = fc.constantFrom("eni-1", "eni-2");
 const cidrs = fc.constantFrom("10.0.0.5/32", "10.0.0.6/32", "10.0.1.0/28");
@@ -18,32 +19,46 @@ const timesMs = fc.oneof(
   { weight: 1, arbitrary: fc.double() },
 );
 
+/** IPv4 alone, both families, IPv6 alone, and one address twice. */
+const leases = fc
+  .record({
+    address: fc.oneof({ weight: 3, arbitrary: addresses }, ipv6Addresses),
+    ipv6Address: fc.option(ipv6Addresses, { nil: undefined }),
+    container: containers,
+    leasedAtMs: timesMs,
+  })
+  .map(({ address, ipv6Address, container, leasedAtMs }) => ({
+    ...lease(address, container),
+    ...(ipv6Address === undefined ? {} : { ipv6Address }),
+    leasedAtMs,
+  }));
+
 const changes: fc.Arbitrary<Change> = fc.oneof(
+  { weight: 4, arbitrary: leases.map((each): Change => ({ kind: "lease-put", lease: each })) },
   {
-    weight: 4,
-    arbitrary: fc.record({ address: addresses, container: containers, leasedAtMs: timesMs }).map(
-      ({ address, container, leasedAtMs }): Change => ({
-        kind: "lease-put",
-        lease: { ...lease(address, container), leasedAtMs },
+    weight: 3,
+    arbitrary: fc.tuple(leases, timesMs).map(
+      ([ended, untilMs]): Change => ({
+        kind: "lease-end",
+        lease: { ...ended, leasedAtMs: 1 },
+        cooling: { address: ended.address, untilMs },
       }),
     ),
   },
-  {
-    weight: 3,
-    arbitrary: fc.tuple(addresses, containers, timesMs).map(([address, id, untilMs]) => end(address, id, untilMs)),
-  },
-  fc.array(addresses, { maxLength: 2 }).map((ended): Change => ({ kind: "cooling-end", addresses: ended })),
   fc
-    .tuple(interfaces, fc.integer({ min: -1, max: 3 }))
-    .map(([id, deviceIndex]): Change => ({ kind: "interface-put", interface: eni(id, { deviceIndex }) })),
+    .array(fc.oneof(addresses, ipv6Addresses), { maxLength: 2 })
+    .map((ended): Change => ({ kind: "cooling-end", addresses: ended })),
+  fc
+    .tuple(interfaces, fc.integer({ min: -1, max: 3 }), fc.constantFrom({}, { foreignBecause: "of type trunk" }))
+    .map(([id, deviceIndex, why]): Change => ({ kind: "interface-put", interface: eni(id, { deviceIndex, ...why }) })),
   interfaces.map((interfaceId): Change => ({ kind: "interface-remove", interfaceId })),
   fc
     .array(fc.tuple(cidrs, interfaces), { maxLength: 3 })
     .map((pairs): Change => ({ kind: "blocks-put", blocks: pairs.map(([cidr, id]) => block(cidr, id)) })),
   fc.array(cidrs, { maxLength: 2 }).map((removed): Change => ({ kind: "blocks-remove", cidrs: removed })),
   fc
-    .tuple(names, timesMs)
-    .map(([id, openedAtMs]): Change => ({ kind: "intent-put", intent: { ...intent(id), openedAtMs } })),
+    .tuple(names, timesMs, fc.constantFrom({}, { tags: {} }, { tags: { "enid.io/cluster": "shop" } }))
+    .map(([id, openedAtMs, tags]): Change => ({ kind: "intent-put", intent: { ...intent(id), openedAtMs, ...tags } })),
   names.map((id): Change => ({ kind: "intent-close", id })),
   fc
     .tuple(names, fc.jsonValue(), timesMs)
@@ -110,7 +125,7 @@ async function outcomes(store: Store, calls: readonly (readonly Change[])[]): Pr
 
 function expectPromisesKept(store: Store): void {
   const { leases, cooling, blocks, interfaces: kept } = store.load();
-  const leased = leases.map((each) => each.address);
+  const leased = leases.flatMap(({ address, ipv6Address = [] }) => [address].concat(ipv6Address));
   const attachments = leases.map((each) => JSON.stringify(each.attachment));
   expect(new Set(leased).size).toBe(leased.length);
   expect(new Set(attachments).size).toBe(attachments.length);

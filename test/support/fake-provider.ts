@@ -2,6 +2,7 @@ import type { Clock } from "../../src/adapters/index.ts";
 import { EnidError } from "../../src/errors.ts";
 import type {
   Intent,
+  Leftover,
   NodeFacts,
   Observation,
   ObservationSource,
@@ -14,17 +15,27 @@ import type {
   StepFailure,
   StepOutcome,
 } from "../../src/manager/index.ts";
-import type { Step } from "../../src/planning/index.ts";
+import type { AddBlocksStep, Step } from "../../src/planning/index.ts";
 
 export const SUBNET_A = "subnet-a";
 export const SUBNET_B = "subnet-b";
 export const PRIMARY = "eni-primary";
+
+const FRAGMENTED: StepFailure = {
+  class: "subnet-exhausted",
+  ec2Code: "InsufficientCidrBlocks",
+  effect: "none",
+  unit: "prefix",
+};
 
 interface CloudInterface {
   id: string;
   deviceIndex: number;
   subnetId: string;
   addresses: string[];
+  prefixes?: string[];
+  ipv6Prefixes?: string[];
+  securityGroups?: string[];
   attached: boolean;
   intentId: string;
 }
@@ -41,6 +52,9 @@ export class FakeProvider implements Provider {
   readonly log: string[] = [];
   allowed = [SUBNET_A, SUBNET_B];
   securityGroups = ["sg-1"];
+  ipv6Subnets: string[] = [];
+  /** What the cluster has hanging on nothing. */
+  cluster: Leftover[] = [];
   /** Intents as they were given to `settle`. */
   readonly settled: Intent[] = [];
   facts: NodeFacts = {
@@ -56,11 +70,14 @@ export class FakeProvider implements Provider {
   };
   /** Thrown by the next calls of that kind, oldest first; `afterEffect` fails once the cloud has changed. */
   readonly failures: { readonly kind: string; readonly error: EnidError; readonly afterEffect?: boolean }[] = [];
+  /** No subnet has room for a prefix. */
+  fragmented = false;
   callMs = 300;
   freeInSubnets = 200;
   /** Of single subnets, where it differs. */
   readonly room = new Map<string, number>();
   #next = 1;
+  #prefix = 1;
   #address = 10;
 
   constructor(clock: Clock) {
@@ -70,6 +87,9 @@ export class FakeProvider implements Provider {
       deviceIndex: 0,
       subnetId: SUBNET_A,
       addresses: [],
+      prefixes: [],
+      ipv6Prefixes: [],
+      securityGroups: ["sg-1"],
       attached: true,
       intentId: "",
     });
@@ -97,6 +117,7 @@ export class FakeProvider implements Provider {
         id,
         cidr: "10.0.0.0/16",
         freeAddresses: this.room.get(id) ?? this.freeInSubnets,
+        ...(this.ipv6Subnets.includes(id) ? { ipv6Cidr: "2001:db8:1::/64" } : {}),
         tags: {},
       })),
       refused: [],
@@ -119,6 +140,7 @@ export class FakeProvider implements Provider {
 
   async execute(intent: Intent, progress: ReportProgress): Promise<StepOutcome> {
     const { step } = intent;
+    if ("unit" in step && step.unit === "prefix" && this.fragmented) this.fail(step.kind, FRAGMENTED);
     const failure = this.#take(step.kind);
     if (failure !== undefined && failure.afterEffect !== true) {
       await this.#call(`${step.kind} failed`);
@@ -137,9 +159,10 @@ export class FakeProvider implements Provider {
     if (failure !== undefined) throw failure.error;
     if (intent.step.kind === "add-blocks") {
       const entry = this.#get(intent.step.interfaceId);
-      const added = entry.addresses.map((address) => `${address}/32`).filter((cidr) => !intent.before.includes(cidr));
+      const added = carried(entry).filter((cidr) => !intent.before.includes(cidr));
       return { kind: "done", interface: this.observed(entry), added };
     }
+    if (intent.step.kind !== "create-interface") return this.#apply(intent, progress);
     const made = [...this.interfaces.values()].find((entry) => entry.intentId === intent.id);
     if (how === "undo") {
       if (made !== undefined) this.interfaces.delete(made.id);
@@ -148,9 +171,14 @@ export class FakeProvider implements Provider {
     if (made !== undefined) {
       if (intent.interfaceId === undefined) await progress({ interfaceId: made.id });
       made.attached = true;
-      return { kind: "done", interface: this.observed(made), added: made.addresses.map((address) => `${address}/32`) };
+      return { kind: "done", interface: this.observed(made), added: carried(made) };
     }
     return this.#apply(intent, progress);
+  }
+
+  async leftovers(clusterName: string): Promise<readonly Leftover[]> {
+    await this.#describe(`leftovers ${clusterName}`);
+    return this.cluster;
   }
 
   calls(step: Step): readonly PlannedCall[] {
@@ -161,7 +189,9 @@ export class FakeProvider implements Provider {
 
   /** Mutating calls so far. */
   get mutations(): string[] {
-    return this.log.filter((line) => /^(add-blocks|create-interface|remove-interface|settle)/.test(line));
+    return this.log.filter((line) =>
+      /^(add-blocks|create-interface|remove-interface|release-blocks|set-security-groups|settle)/.test(line),
+    );
   }
 
   observed(entry: CloudInterface): ObservedInterface {
@@ -173,13 +203,14 @@ export class FakeProvider implements Provider {
       subnetId: entry.subnetId,
       subnetCidr: "10.0.0.0/16",
       primaryAddress: "10.0.0.9",
-      securityGroups: ["sg-1"],
+      securityGroups: [...(entry.securityGroups ?? ["sg-1"])],
       attachmentId: `attach-${entry.id}`,
       madeBy: entry.id === PRIMARY ? "other" : "enid",
       foreign: false,
       attached: entry.attached,
       addresses: [...entry.addresses],
-      prefixes: [],
+      prefixes: [...(entry.prefixes ?? [])],
+      ...(entry.ipv6Prefixes?.length ? { ipv6Prefixes: [...entry.ipv6Prefixes] } : {}),
     };
   }
 
@@ -202,14 +233,31 @@ export class FakeProvider implements Provider {
     });
   }
 
+  prefixes(count: number): string[] {
+    return Array.from({ length: count }, () => `10.1.${this.#prefix >> 4}.${(this.#prefix++ & 15) * 16}/28`);
+  }
+
+  /** Adds blocks as a step asks for them; answers their CIDRs. */
+  #add(entry: CloudInterface, step: Pick<AddBlocksStep, "count" | "unit">, ipv6Prefixes = 0): string[] {
+    const ipv6 = step.unit === "ipv6-prefix" ? step.count : ipv6Prefixes;
+    const brought = {
+      addresses: step.unit === undefined || step.unit === "address" ? this.addresses(step.count) : [],
+      prefixes: step.unit === "prefix" ? this.prefixes(step.count) : [],
+      ipv6Prefixes: Array.from({ length: ipv6 }, () => `2001:db8:1:0:${(this.#prefix++).toString(16)}::/80`),
+    };
+    entry.addresses.push(...brought.addresses);
+    entry.prefixes = [...(entry.prefixes ?? []), ...brought.prefixes];
+    entry.ipv6Prefixes = [...(entry.ipv6Prefixes ?? []), ...brought.ipv6Prefixes];
+    return carried(brought);
+  }
+
   async #apply(intent: Intent, progress: ReportProgress): Promise<StepOutcome> {
     const { step } = intent;
     switch (step.kind) {
       case "add-blocks": {
         const entry = this.#get(step.interfaceId);
-        const added = this.addresses(step.count);
-        entry.addresses.push(...added);
-        return { kind: "done", interface: this.observed(entry), added: added.map((address) => `${address}/32`) };
+        const added = this.#add(entry, step);
+        return { kind: "done", interface: this.observed(entry), added };
       }
       case "create-interface": {
         const id = `eni-${this.#next++}`;
@@ -217,28 +265,38 @@ export class FakeProvider implements Provider {
           id,
           deviceIndex: step.deviceIndex,
           subnetId: step.subnetId,
-          addresses: this.addresses(step.count),
+          addresses: [],
+          prefixes: [],
+          ipv6Prefixes: [],
+          securityGroups: [...intent.securityGroups],
           attached: false,
           intentId: intent.id,
         };
         this.interfaces.set(id, entry);
+        const added = this.#add(entry, { count: step.count, ...(step.unit && { unit: step.unit }) }, step.ipv6Prefixes);
         await progress({ interfaceId: id });
         await this.#call("attach");
         entry.attached = true;
         await progress({ interfaceId: id, attachmentId: `attach-${id}` });
-        return {
-          kind: "done",
-          interface: this.observed(entry),
-          added: entry.addresses.map((address) => `${address}/32`),
-        };
+        return { kind: "done", interface: this.observed(entry), added };
       }
-      case "remove-interface": {
-        const cidrs = (this.interfaces.get(step.interfaceId)?.addresses ?? []).map((address) => `${address}/32`);
+      case "remove-interface":
         this.interfaces.delete(step.interfaceId);
-        return { kind: "gone", cidrs, interfaceId: step.interfaceId };
-      }
-      case "release-blocks":
+        this.cluster = this.cluster.filter(({ id }) => id !== step.interfaceId);
+        return { kind: "gone", cidrs: [], interfaceId: step.interfaceId };
+      case "release-blocks": {
+        const entry = this.#get(step.interfaceId);
+        const kept = (cidr: string) => !step.cidrs.includes(cidr);
+        entry.addresses = entry.addresses.filter((address) => kept(`${address}/32`));
+        entry.prefixes = entry.prefixes?.filter(kept) ?? [];
+        entry.ipv6Prefixes = entry.ipv6Prefixes?.filter(kept) ?? [];
         return { kind: "gone", cidrs: step.cidrs, interfaceId: step.interfaceId };
+      }
+      case "set-security-groups": {
+        const entry = this.#get(step.interfaceId);
+        entry.securityGroups = [...step.securityGroups];
+        return { kind: "done", interface: this.observed(entry), added: [] };
+      }
     }
   }
 
@@ -267,6 +325,14 @@ export class FakeProvider implements Provider {
   }
 }
 
+function carried(of: Pick<CloudInterface, "addresses" | "prefixes" | "ipv6Prefixes">): string[] {
+  return [...of.addresses.map((address) => `${address}/32`), ...(of.prefixes ?? []), ...(of.ipv6Prefixes ?? [])];
+}
+
 function describe(step: Step): string {
-  return "count" in step ? `${step.kind} ${step.count}` : step.kind;
+  if (step.kind === "release-blocks") return `${step.kind} ${step.cidrs.length}`;
+  if (!("count" in step)) return step.kind;
+  return step.unit === undefined || step.unit === "address"
+    ? `${step.kind} ${step.count}`
+    : `${step.kind} ${step.count} ${step.unit}`;
 }

@@ -20,8 +20,12 @@ export class WorldClock implements Clock {
   /** What the wall shows beyond the time that really passed: somebody set it. */
   wallOffsetMs = 0;
 
-  constructor(startMs = Date.UTC(2026, 0, 1)) {
+  /** Parts that need several turns of the real loop for one thing (streams): how often something has moved in them. */
+  readonly #activity: () => number;
+
+  constructor(startMs = Date.UTC(2026, 0, 1), activity: () => number = () => 0) {
     this.#nowMs = startMs;
+    this.#activity = activity;
   }
 
   nowMs(): number {
@@ -63,12 +67,15 @@ export class WorldClock implements Clock {
 
   /** Everything that needs no time to pass. */
   async drain(): Promise<void> {
+    let before: number;
     do {
+      before = this.#activity();
       const turns = this.#turns;
       this.#turns = [];
       for (const turn of turns) turn();
       await new Promise((resolve) => setImmediate(resolve));
-    } while (this.#turns.length > 0);
+      if (this.#activity() !== before) await new Promise((resolve) => setImmediate(resolve));
+    } while (this.#turns.length > 0 || this.#activity() !== before);
   }
 
   #next(endMs: number): Timer | undefined {

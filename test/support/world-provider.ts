@@ -2,6 +2,7 @@ import { EnidError } from "../../src/errors.ts";
 import type {
   FailureClass,
   Intent,
+  Leftover,
   NodeFacts,
   Observation,
   ObservationSource,
@@ -12,8 +13,16 @@ import type {
   Selection,
   StepOutcome,
 } from "../../src/manager/index.ts";
+import type {
+  AddBlocksStep,
+  CreateInterfaceStep,
+  ReleaseBlocksStep,
+  RemoveInterfaceStep,
+  SetSecurityGroupsStep,
+} from "../../src/planning/index.ts";
 import type { Dice, WorldClock } from "./world-clock.ts";
-import { type CloudInterface, cloudError, observed, type WorldCloud } from "./world-cloud.ts";
+import { type CloudInterface, observed, type WorldCloud } from "./world-cloud.ts";
+import { cidrsOn, cloudError, refusal } from "./world-subnets.ts";
 import { failureOf, inDoubt, nothingLeft, type Weather, type WorldCalls } from "./world-weather.ts";
 
 /** What the world holds against each act of the provider. */
@@ -23,11 +32,17 @@ export interface Watch {
   /** Before the next call after an answer with ids: they must be durable. */
   reported(intent: Intent, interfaceId: string): void;
   removing(entry: CloudInterface): void;
+  /** The blocks are about to go back. */
+  releasing(entry: CloudInterface, cidrs: readonly string[]): void;
+  /** What another node left behind is about to be deleted. */
+  sweeping(interfaceId: string): void;
 }
 
 const FOR_GOOD: readonly FailureClass[] = ["limit", "unauthorized", "configuration", "gone", "bug"];
 const NEVER_MADE: readonly FailureClass[] = ["subnet-exhausted", "limit", "configuration"];
 const LOOKS = 4;
+/** How often a detach is looked after before the removal is left to be settled. */
+const DETACH_LOOKS = 5;
 
 /**
  * The provider of one process over the world's cloud, with the steps and the promises of the real one (providers/aws):
@@ -92,16 +107,18 @@ export class WorldProvider implements Provider {
       case "add-blocks":
         return this.calling.change(
           "AssignPrivateIpAddresses",
-          () => this.#done(step.interfaceId, this.#cloud.assign(step.interfaceId, step.count)),
+          () => this.#done(step.interfaceId, this.#cloud.assign(step.interfaceId, step.count, step.unit)),
           signal,
-          step.subnetId,
+          { subnetId: step.subnetId, unit: step.unit ?? "address" },
         );
       case "create-interface":
         return this.#attached(intent, await this.#create(intent, signal), progress, signal);
       case "remove-interface":
-        return { kind: "gone", cidrs: await this.#remove(step.interfaceId, signal), interfaceId: step.interfaceId };
+        return this.#removed(step, signal);
       case "release-blocks":
-        throw new Error("nothing plans to release blocks");
+        return this.#release(step, signal);
+      case "set-security-groups":
+        return this.#setSecurityGroups(step, signal);
     }
   }
 
@@ -114,14 +131,20 @@ export class WorldProvider implements Provider {
     const { step } = intent;
     this.#watch.executing(intent, how === "finish" && step.kind === "create-interface");
     try {
-      if (step.kind === "add-blocks") return await this.#settleAdd(intent, step.interfaceId, step.count, signal);
+      if (step.kind === "add-blocks") return await this.#settleAdd(intent, step, signal);
       if (step.kind === "create-interface" && how === "finish")
         return await this.#finishCreate(intent, progress, signal);
       if (step.kind === "create-interface") return await this.#undoCreate(intent, progress, signal);
-      return { kind: "gone", cidrs: await this.#remove(step.interfaceId, signal), interfaceId: step.interfaceId };
+      if (step.kind === "release-blocks") return await this.#release(step, signal);
+      if (step.kind === "set-security-groups") return await this.#setSecurityGroups(step, signal);
+      return await this.#removed(step, signal);
     } catch (error) {
       throw inDoubt(error);
     }
+  }
+
+  leftovers(clusterName: string, signal?: AbortSignal): Promise<readonly Leftover[]> {
+    return this.calling.describe("leftovers", () => this.#cloud.cluster.leftovers(clusterName), signal);
   }
 
   calls(): readonly PlannedCall[] {
@@ -130,6 +153,53 @@ export class WorldProvider implements Provider {
 
   async close(): Promise<void> {}
 
+  async #removed({ interfaceId, orphanOf }: RemoveInterfaceStep, signal?: AbortSignal): Promise<StepOutcome> {
+    if (orphanOf === undefined) await this.#remove(interfaceId, signal);
+    else await this.#removeOrphan(interfaceId, signal);
+    return { kind: "gone", cidrs: [], interfaceId };
+  }
+
+  /** Never detaches, and refuses what is attached by now. */
+  async #removeOrphan(interfaceId: string, signal?: AbortSignal): Promise<void> {
+    const { cluster } = this.#cloud;
+    const refuseAttached = (action: string) => {
+      if (cluster.isAttached(interfaceId)) throw refusal(action, "gone", "InvalidNetworkInterface.InUse");
+    };
+    await this.calling.describe("describe", () => refuseAttached("DescribeNetworkInterfaces"), signal);
+    const act = () => {
+      refuseAttached("DeleteNetworkInterface");
+      this.#watch.sweeping(interfaceId);
+      cluster.remove(interfaceId);
+    };
+    await this.calling.change("DeleteNetworkInterface", act, signal);
+  }
+
+  async #release(step: ReleaseBlocksStep, signal?: AbortSignal): Promise<StepOutcome> {
+    const { interfaceId, cidrs } = step;
+    await this.calling.change(
+      cidrs.some((cidr) => cidr.includes(":")) ? "UnassignIpv6Addresses" : "UnassignPrivateIpAddresses",
+      () => {
+        const entry = this.#cloud.interfaces.get(interfaceId);
+        if (entry !== undefined) this.#watch.releasing(entry, cidrs);
+        this.#cloud.unassign(interfaceId, cidrs);
+      },
+      signal,
+    );
+    return { kind: "gone", cidrs, interfaceId };
+  }
+
+  #setSecurityGroups(step: SetSecurityGroupsStep, signal?: AbortSignal): Promise<StepOutcome> {
+    const { interfaceId, securityGroups } = step;
+    return this.calling.change(
+      "ModifyNetworkInterfaceAttribute",
+      () => {
+        this.#cloud.setSecurityGroups(interfaceId, securityGroups);
+        return this.#done(interfaceId, []);
+      },
+      signal,
+    );
+  }
+
   #resolved(selection: Selection): Resolution {
     const subnets = this.#cloud.allowed(selection);
     if (subnets.length === 0) {
@@ -137,10 +207,22 @@ export class WorldProvider implements Provider {
       throw new EnidError("ENID_SUBNET_NO_MATCH", values);
     }
     return {
-      subnets: subnets.map(({ id, tags, free }) => ({ id, cidr: "10.0.0.0/16", freeAddresses: free.length, tags })),
+      subnets: subnets.map(({ id, tags, free, ipv6 }, n) => ({
+        id,
+        cidr: "10.0.0.0/16",
+        freeAddresses: free.length,
+        ...(ipv6 ? { ipv6Cidr: `2001:db8:0:${n + 1}::/64` } : {}),
+        tags,
+      })),
       refused: [],
-      securityGroups: selection.securityGroups.length > 0 ? selection.securityGroups : ["sg-00000001"],
+      securityGroups: selection.securityGroups.length > 0 ? selection.securityGroups : this.#groupsOfPrimary(),
     };
+  }
+
+  /** As metadata has them. */
+  #groupsOfPrimary(): readonly string[] {
+    const seen = this.#cloud.seen(this.#dice.between(0, this.#weather.metadataLagMs));
+    return (seen.find(({ id }) => id === this.#cloud.primaryId) ?? this.#cloud.primary).securityGroups;
   }
 
   #create(intent: Intent, signal: AbortSignal | undefined): Promise<CloudInterface> {
@@ -148,9 +230,12 @@ export class WorldProvider implements Provider {
     if (step.kind !== "create-interface") throw new Error("not a create");
     return this.calling.change(
       "CreateNetworkInterface",
-      () => this.#cloud.create(intent.id, step.subnetId, step.count, intent.securityGroups),
+      () => {
+        const { securityGroups, tags } = intent;
+        return this.#cloud.create(intent.id, { ...step, securityGroups, cluster: tags?.["enid.io/cluster"] ?? "" });
+      },
       signal,
-      step.subnetId,
+      { subnetId: step.subnetId, unit: step.unit ?? "address" },
     );
   }
 
@@ -161,18 +246,19 @@ export class WorldProvider implements Provider {
     try {
       if (intent.interfaceId !== made.id) await progress({ interfaceId: made.id });
       this.#watch.reported(intent, made.id);
-      if (made.deviceIndex < 0) await this.#attachOrDiscard(made.id, step.deviceIndex, signal);
+      if (made.deviceIndex < 0) await this.#attachOrDiscard(step, made.id, signal);
       await progress({ interfaceId: made.id, attachmentId: made.attachmentId });
       if (intent.deleteOnTermination) await this.calling.change("ModifyNetworkInterfaceAttribute", () => {}, signal);
-      return this.#done(made.id, made.addresses);
+      return this.#done(made.id, cidrsOn(made));
     } catch (error) {
       throw inDoubt(error);
     }
   }
 
-  async #attachOrDiscard(interfaceId: string, deviceIndex: number, signal?: AbortSignal): Promise<void> {
+  async #attachOrDiscard(step: CreateInterfaceStep, interfaceId: string, signal?: AbortSignal): Promise<void> {
     try {
-      await this.calling.change("AttachNetworkInterface", () => this.#cloud.attach(interfaceId, deviceIndex), signal);
+      const attach = () => this.#cloud.attach(interfaceId, step.deviceIndex, step.networkCard);
+      await this.calling.change("AttachNetworkInterface", attach, signal);
     } catch (error) {
       const failure = failureOf(error);
       if (failure === undefined || failure.effect === "unknown" || !FOR_GOOD.includes(failure.class)) throw error;
@@ -181,7 +267,9 @@ export class WorldProvider implements Provider {
     }
   }
 
-  async #settleAdd(intent: Intent, interfaceId: string, count: number, signal?: AbortSignal): Promise<StepOutcome> {
+  async #settleAdd(intent: Intent, step: AddBlocksStep, signal?: AbortSignal): Promise<StepOutcome> {
+    const { interfaceId, count, unit } = step;
+    const ofIpv6 = unit === "ipv6-prefix";
     const before = new Set(intent.before);
     for (let look = 1; ; look++) {
       const entry = await this.calling.describe(
@@ -189,7 +277,9 @@ export class WorldProvider implements Provider {
         () => this.#cloud.interfaces.get(interfaceId),
         signal,
       );
-      const added = (entry?.addresses ?? []).filter((address) => !before.has(`${address}/32`));
+      const added = (entry === undefined ? [] : cidrsOn(entry)).filter(
+        (cidr) => !before.has(cidr) && cidr.includes(":") === ofIpv6,
+      );
       // A call of the process before may still be on its way.
       if (added.length < count && look < LOOKS) await this.#clock.sleep(2_000);
       else return entry === undefined || added.length === 0 ? { kind: "undone" } : this.#done(interfaceId, added);
@@ -242,14 +332,13 @@ export class WorldProvider implements Provider {
     return made !== undefined && !this.#cloud.interfaces.has(made);
   }
 
-  async #remove(interfaceId: string, signal?: AbortSignal): Promise<readonly string[]> {
+  async #remove(interfaceId: string, signal?: AbortSignal): Promise<void> {
     const entry = await this.calling.describe(
       "DescribeNetworkInterfaces",
       () => this.#cloud.interfaces.get(interfaceId),
       signal,
     );
-    if (entry === undefined) return [];
-    const cidrs = entry.addresses.map((address) => `${address}/32`);
+    if (entry === undefined) return;
     if (entry.deviceIndex >= 0) {
       await this.calling.change(
         "DetachNetworkInterface",
@@ -258,6 +347,7 @@ export class WorldProvider implements Provider {
       );
     }
     try {
+      for (let look = 1; this.#cloud.isLeaving(entry) && look < DETACH_LOOKS; look++) await this.#clock.sleep(3_000);
       await this.calling.change(
         "DeleteNetworkInterface",
         () => this.#removing(entry, () => this.#cloud.remove(interfaceId)),
@@ -266,7 +356,6 @@ export class WorldProvider implements Provider {
     } catch (error) {
       throw inDoubt(error);
     }
-    return cidrs;
   }
 
   #removing(entry: CloudInterface, act: () => void): void {
@@ -277,6 +366,6 @@ export class WorldProvider implements Provider {
   #done(interfaceId: string, added: readonly string[]): StepOutcome {
     const entry = this.#cloud.interfaces.get(interfaceId);
     if (entry === undefined) throw cloudError("Describe", { class: "gone", ec2Code: "NotFound", effect: "unknown" });
-    return { kind: "done", interface: observed(entry), added: added.map((address) => `${address}/32`) };
+    return { kind: "done", interface: observed(entry), added };
   }
 }

@@ -1,7 +1,8 @@
 import { EnidError } from "../../src/errors.ts";
 import type { FailureClass, StepFailure } from "../../src/manager/index.ts";
+import type { BlockUnit } from "../../src/planning/index.ts";
 import type { Dice, WorldClock } from "./world-clock.ts";
-import { cloudError } from "./world-cloud.ts";
+import { cloudError } from "./world-subnets.ts";
 
 /** How the cloud behaves at the moment; the world changes it as time goes by. */
 export interface Weather {
@@ -20,6 +21,8 @@ export interface Weather {
   incomplete: number;
   /** Share of the calls that never answer, not even when they are cancelled. */
   deaf: number;
+  /** How long a detach takes. */
+  detachMs: number;
 }
 
 export const CALM: Weather = {
@@ -32,6 +35,7 @@ export const CALM: Weather = {
   metadataLagMs: 0,
   incomplete: 0,
   deaf: 0,
+  detachMs: 0,
 };
 
 /** Some more often than others: what a real account sees most. */
@@ -55,6 +59,12 @@ interface Fault {
 }
 
 const CANCELLED: StepFailure = { class: "transient", ec2Code: "Cancelled", effect: "unknown" };
+
+/** What a change asks of which subnet. */
+interface Asked {
+  readonly subnetId: string;
+  readonly unit: BlockUnit;
+}
 
 /** The calls of one process through the weather to the cloud. */
 export class WorldCalls {
@@ -84,20 +94,20 @@ export class WorldCalls {
     return this.#call({ action, effect, fault, changes: false, signal });
   }
 
-  change<Answer>(action: string, effect: () => Answer, signal?: AbortSignal, subnetId?: string): Promise<Answer> {
+  change<Answer>(action: string, effect: () => Answer, signal?: AbortSignal, asked?: Asked): Promise<Answer> {
     this.changes += 1;
     let fault: Fault | undefined;
     if (this.#dice.chance(this.#weather.changesFail)) {
       const unknown = this.#dice.chance(this.#weather.doubt);
       const moment = unknown && this.#dice.chance(0.5) ? "after" : "before";
-      fault = { moment, failure: this.#failure(unknown ? "unknown" : "none", subnetId) };
+      fault = { moment, failure: this.#failure(unknown ? "unknown" : "none", asked) };
     }
     return this.#call({ action, effect, fault, changes: true, signal });
   }
 
-  #failure(effect: StepFailure["effect"], subnetId?: string): StepFailure {
+  #failure(effect: StepFailure["effect"], asked?: Asked): StepFailure {
     const failureClass = effect === "unknown" ? "transient" : this.#dice.pick(CLASSES);
-    const subnet = failureClass === "subnet-exhausted" && subnetId !== undefined ? { subnetId } : {};
+    const subnet = failureClass === "subnet-exhausted" ? asked : {};
     return { class: failureClass, ec2Code: `Drawn.${failureClass}`, effect, ...subnet };
   }
 

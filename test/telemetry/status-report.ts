@@ -15,6 +15,9 @@ const VALUES: SettingValues = {
   podCIDRs: [],
   "cooling-seconds": 30,
   "add-wait-seconds": 20,
+  "ip-families": "ipv4",
+  "release-excess": true,
+  "release-delay-seconds": 180,
   "first-interface-index": 0,
   "security-groups": [],
   "security-group-tags": {},
@@ -24,6 +27,11 @@ const VALUES: SettingValues = {
   "delete-on-termination": true,
   "use-primary-address": false,
   "disable-prefix-delegation": false,
+  "prefix-delegation": "off",
+  "interface-idle-seconds": 300,
+  "adopt-interfaces-of": [],
+  "cluster-name": "",
+  "start-jitter-seconds": 10,
 };
 
 /** Settings as a file with min-allocate and subnet-tags and an override of pre-allocate give them. */

@@ -109,7 +109,7 @@ describe("telemetry", () => {
     const { telemetry } = telemetryWith();
     telemetry.watch({ status: () => status, loopAgeMs: () => 1_500 });
     const text = await telemetry.scrape();
-    expect(sample(text, 'enid_addresses{state="free"}')).toBe(8);
+    expect(sample(text, 'enid_addresses{state="free",family="ipv4"}')).toBe(8);
     expect(sample(text, 'enid_interface_addresses{interface="eni-b",subnet="subnet-b",state="leased"}')).toBe(1);
     expect(sample(text, 'enid_subnet_free_addresses{subnet="subnet-b"}')).toBe(3);
     expect(sample(text, "enid_capacity_addresses")).toBe(27);
@@ -140,6 +140,41 @@ describe("telemetry", () => {
     expect(sample(later, "enid_state_transactions_total")).toBe(32);
     expect(sample(later, "enid_pod_longest_wait_seconds")).toBe(0);
     expect(sample(later, "enid_ready")).toBe(0);
+  });
+
+  it("counts both families, prefixes, what is lost and what was given back", async () => {
+    const { pool, subnets } = statusReport();
+    const fragmented = subnets.slice(0, 1).map((subnet) => ({ ...subnet, prefixesBlockedUntilMs: NOON_MS + 1 }));
+    const ipv6 = { total: 2 * 2 ** 48, free: 2 * 2 ** 48 - 5, leased: 3, cooling: 2, releasing: 0 };
+    const pod = { namespace: "shop", name: "cart-0", uid: "" };
+    let status = statusReport({
+      pool: { ...pool, ipv6, prefixes: 4, freeInFreeBlocks: 32, excess: 16 },
+      lost: [{ address: "10.0.1.7", pod, sinceMs: NOON_MS }],
+      givenBack: { addresses: 33, interfaces: 2 },
+      subnets: [...fragmented, ...subnets.slice(1)],
+    });
+    const { telemetry } = telemetryWith();
+    telemetry.watch({ status: () => status, loopAgeMs: () => 0 });
+    const text = await telemetry.scrape();
+    expect(sample(text, 'enid_addresses{state="leased",family="ipv6"}')).toBe(3);
+    expect(sample(text, 'enid_addresses{state="cooling",family="ipv6"}')).toBe(2);
+    expect(sample(text, 'enid_addresses{state="free",family="ipv6"}')).toBeUndefined();
+    expect(sample(text, 'enid_prefixes{family="ipv4"}')).toBe(4);
+    expect(sample(text, 'enid_prefixes{family="ipv6"}')).toBe(2);
+    expect(sample(text, "enid_free_block_addresses")).toBe(32);
+    expect(sample(text, "enid_excess_addresses")).toBe(16);
+    expect(sample(text, "enid_lost_addresses")).toBe(1);
+    expect(sample(text, "enid_given_back_addresses_total")).toBe(33);
+    expect(sample(text, "enid_given_back_interfaces_total")).toBe(2);
+    expect(sample(text, 'enid_subnet_fragmented{subnet="subnet-a"}')).toBe(1);
+    expect(sample(text, 'enid_subnet_fragmented{subnet="subnet-b"}')).toBe(0);
+
+    status = statusReport();
+    const later = await telemetry.scrape();
+    expect(sample(later, 'enid_addresses{state="leased",family="ipv6"}')).toBe(0);
+    expect(sample(later, 'enid_prefixes{family="ipv6"}')).toBe(0);
+    expect(sample(later, "enid_lost_addresses")).toBe(0);
+    expect(sample(later, "enid_excess_addresses")).toBe(0);
   });
 
   it("is described completely by docs/metrics.md", () => {
@@ -214,6 +249,6 @@ describe("the health routes", () => {
     const { code, type, body } = await get("/metrics", statusReport());
     expect(code).toBe(200);
     expect(type).toBe("text/plain; version=0.0.4; charset=utf-8");
-    expect(sample(body, 'enid_addresses{state="leased"}')).toBe(9);
+    expect(sample(body, 'enid_addresses{state="leased",family="ipv4"}')).toBe(9);
   });
 });

@@ -11,7 +11,7 @@ export function renderExplanation(explanation: Explanation, nowMs: number, style
     ...leases.flatMap((lease) => [
       "",
       ...table([
-        ["lease", lease.address],
+        ["lease", lease.ipv6Address === undefined ? lease.address : `${lease.address} and ${lease.ipv6Address}`],
         ["  pod", `${lease.pod.namespace}/${lease.pod.name}${lease.pod.uid === "" ? "" : ` (${lease.pod.uid})`}`],
         [
           "  attachment",

@@ -1,5 +1,5 @@
 import type { PlannedCall, PlanReport } from "../../manager/index.ts";
-import type { ShortfallReason, Step } from "../../planning/index.ts";
+import type { BlockUnit, PlanSubnet, ShortfallReason, Step } from "../../planning/index.ts";
 import type { Output } from "../output.ts";
 import { moment, plural } from "./text.ts";
 
@@ -15,8 +15,7 @@ export function renderPlan(report: PlanReport, style: Output["style"]): string[]
   }
   const assumed = waiting === 0 ? "" : ` with ${plural(waiting, "pod", "pods")} waiting`;
   const steps = plan.steps.length === 0 ? "nothing to do" : plural(plan.steps.length, "step", "steps");
-  const brings = plan.wanted === 0 ? "" : `: ${plan.planned} of ${plan.wanted} wanted addresses`;
-  const head = `${steps}${assumed}${brings}`;
+  const head = `${steps}${assumed}${effects(plan)}`;
   return [
     style("bold", head),
     ...plan.steps.flatMap((step, index) => stepLines(step, index, report.calls[index] ?? [])),
@@ -24,6 +23,20 @@ export function renderPlan(report: PlanReport, style: Output["style"]): string[]
     ...reasoning(plan.explanation.filter((line) => !plan.steps.some((step) => step.reason === line))),
     ...(plan.shortfall === undefined ? [] : ["", style("yellow", `shortfall: ${shortfallText(plan.shortfall)}`)]),
   ];
+}
+
+function effects({ wanted, planned, givenBack = 0 }: PlanReport["plan"]): string {
+  const list = [
+    ...(wanted === 0 ? [] : [wantedText(planned, wanted)]),
+    ...(givenBack === 0 ? [] : [`${plural(givenBack, "address", "addresses")} given back`]),
+  ];
+  return list.length === 0 ? "" : `: ${list.join(", ")}`;
+}
+
+/** Whole prefixes may bring more than is wanted. */
+function wantedText(planned: number, wanted: number): string {
+  if (planned > wanted) return `${planned} addresses for the ${wanted} wanted`;
+  return `${planned} of ${wanted} wanted addresses`;
 }
 
 function reasoning(lines: readonly string[]): string[] {
@@ -45,17 +58,41 @@ function stepLines(step: Step, index: number, calls: readonly PlannedCall[]): st
 function stepText(step: Step): string {
   switch (step.kind) {
     case "add-blocks":
-      return `add ${plural(step.count, "address", "addresses")} to ${step.interfaceId} in ${step.subnetId}`;
-    case "create-interface":
-      return `create an interface in ${step.subnetId} at device index ${step.deviceIndex} with ${plural(step.count, "address", "addresses")}`;
+      return `add ${blocksText(step.count, step.unit)} to ${step.interfaceId} in ${step.subnetId}`;
+    case "create-interface": {
+      const card = step.networkCard === undefined ? "" : ` of network card ${step.networkCard}`;
+      const ipv6 = step.ipv6Prefixes ? ` and ${blocksText(step.ipv6Prefixes, "ipv6-prefix")}` : "";
+      return `create an interface in ${step.subnetId} at device index ${step.deviceIndex}${card} with ${blocksText(step.count, step.unit)}${ipv6}`;
+    }
     case "release-blocks":
       return `release ${plural(step.cidrs.length, "block", "blocks")} of ${step.interfaceId}: ${step.cidrs.join(", ")}`;
     case "remove-interface":
-      return `remove ${step.interfaceId}`;
+      return step.orphanOf === undefined
+        ? `remove ${step.interfaceId}`
+        : `delete ${step.interfaceId}, which another node of cluster ${step.orphanOf} left behind`;
+    case "set-security-groups":
+      return `give ${step.interfaceId} the security groups ${step.securityGroups.join(", ")}`;
     default:
       return step satisfies never;
   }
 }
+
+/** An IPv4 prefix is said with its addresses, which is what the watermarks count. */
+function blocksText(count: number, unit: BlockUnit = "address"): string {
+  switch (unit) {
+    case "address":
+      return plural(count, "address", "addresses");
+    case "prefix":
+      return `${plural(count, "prefix", "prefixes")} (${count * ADDRESSES_PER_PREFIX} addresses)`;
+    case "ipv6-prefix":
+      return plural(count, "IPv6 prefix", "IPv6 prefixes");
+    default:
+      return unit satisfies never;
+  }
+}
+
+/** Of a /28. */
+const ADDRESSES_PER_PREFIX = 16;
 
 function shortfallText(shortfall: ShortfallReason): string {
   switch (shortfall.kind) {
@@ -63,10 +100,14 @@ function shortfallText(shortfall: ShortfallReason): string {
       return `the instance holds all ${shortfall.capacity} pod addresses it can; lower max-pods or use a larger instance type`;
     case "max-allocate":
       return `max-allocate ${shortfall.maxAllocate} is reached; raise it or lower max-pods`;
-    case "subnets-empty": {
-      const list = shortfall.subnets.map(({ id, freeAddresses }) => `${id} (${freeAddresses} free)`).join(", ");
-      return `the allowed subnets have too few free addresses: ${list}; tag another subnet or free addresses in these`;
-    }
+    case "subnets-empty":
+      return `the allowed subnets have too few free addresses: ${freeText(shortfall.subnets)}; tag another subnet or free addresses in these`;
+    case "subnets-fragmented":
+      return `no allowed subnet has 16 contiguous free addresses for a prefix: ${freeText(shortfall.subnets)}; reserve a range for prefixes, tag another subnet, or let prefix-delegation be preferred`;
+    case "prefixes-unsupported":
+      return "prefixes are required and this instance type takes none; let prefix-delegation be preferred or off, or use a Nitro instance type";
+    case "no-ipv6-subnet":
+      return `no allowed subnet has an IPv6 CIDR: ${shortfall.subnets.map(({ id }) => id).join(", ")}; give one an IPv6 CIDR, or let ip-families be ipv4`;
     case "no-subnet":
       return "no subnet is allowed; correct eni.subnet-ids or eni.subnet-tags";
     case "no-usable-interface":
@@ -76,4 +117,8 @@ function shortfallText(shortfall: ShortfallReason): string {
     default:
       return shortfall satisfies never;
   }
+}
+
+function freeText(subnets: readonly PlanSubnet[]): string {
+  return subnets.map(({ id, freeAddresses }) => `${id} (${freeAddresses} free)`).join(", ");
 }

@@ -1,4 +1,4 @@
-import type { Degradation, StatusReport } from "../../manager/index.ts";
+import type { Degradation, LostReport, StatusReport, SubnetReport } from "../../manager/index.ts";
 import type { Counts } from "../../pool/index.ts";
 import type { DaemonStatus } from "../control-routes.ts";
 import type { Output } from "../output.ts";
@@ -12,6 +12,8 @@ export function renderStatus(status: DaemonStatus, nowMs: number, style: Style):
     ...head(status, nowMs, style),
     ...summary(status, nowMs),
     ...degraded(status.degraded, nowMs, style),
+    ...slowedActions(status.budget ?? []),
+    ...lostAddresses(status.lost ?? [], nowMs, style),
     ...waitingPods(status, nowMs, style),
     ...interfaces(status, style),
     ...subnets(status, nowMs, style),
@@ -44,11 +46,17 @@ function summary(status: StatusReport, nowMs: number): string[] {
   return [
     ...table([
       ["addresses", `${pool.total} held${capacity}: ${countsText(pool)}`],
+      ...ipv6Text(status),
+      ...prefixesText(status),
       [
         "watermarks",
         `pre-allocate ${marks.preAllocate}, min-allocate ${marks.minAllocate}, max-allocate ${maxAllocate}, max-above-watermark ${marks.maxAboveWatermark}`,
       ],
-      ["demand", `${marks.used} used of ${marks.available} available; ${marks.needed} needed, ${marks.excess} excess`],
+      [
+        "demand",
+        `${marks.used} used of ${marks.available} available; ${neededText(status, nowMs)}, ${excessText(status, nowMs)}`,
+      ],
+      ...givenBackText(status),
       ["configuration", configurationText(status.configuration, nowMs)],
       ...overridesText(status),
       [
@@ -63,6 +71,53 @@ function summary(status: StatusReport, nowMs: number): string[] {
 
 function countsText(counts: Counts): string {
   return `${counts.free} free, ${counts.leased} leased, ${counts.cooling} cooling, ${counts.releasing} releasing`;
+}
+
+/** What is free in a /80 is beyond counting, so only what is taken of it is said. */
+function ipv6Text({ ipFamilies = "ipv4", pool }: StatusReport): string[][] {
+  if (ipFamilies === "ipv4" && pool.ipv6 === undefined) return [];
+  const pods = { ipv4: "pods get IPv4 only", ipv6: "pods get IPv6 only", dual: "pods get both families" }[ipFamilies];
+  const held =
+    pool.ipv6 === undefined || pool.ipv6.total === 0
+      ? "no prefix held yet"
+      : `${pool.ipv6.leased} leased, ${pool.ipv6.cooling} cooling`;
+  return [["ipv6", `${held}; ${pods}`]];
+}
+
+function prefixesText({ prefixMode = "off", pool }: StatusReport): string[][] {
+  const { prefixes = 0, freeInFreeBlocks } = pool;
+  if (prefixMode === "off" && prefixes === 0) return [];
+  const free = freeInFreeBlocks === undefined ? "" : `; ${freeInFreeBlocks} addresses in wholly free blocks`;
+  return [["prefixes", `${prefixMode}, ${prefixes} held${free}`]];
+}
+
+function neededText({ watermarks: { needed, refillAtMs } }: StatusReport, nowMs: number): string {
+  const waitMs = refillAtMs === undefined ? 0 : refillAtMs - nowMs;
+  if (needed === 0 || waitMs <= 0) return `${needed} needed`;
+  return `${needed} needed (the buffer is half full: fetched together within ${duration(waitMs)})`;
+}
+
+function excessText({ pool, watermarks, settings }: StatusReport, nowMs: number): string {
+  const excess = pool.excess ?? watermarks.excess;
+  if (excess === 0) return "0 excess";
+  if (settings.values["release-excess"] === false) return `${excess} excess, kept because release-excess is false`;
+  if (pool.releasableAtMs === undefined) return `${excess} excess`;
+  const waitMs = pool.releasableAtMs - nowMs;
+  if (waitMs > 0)
+    return `${excess} excess, to be given back in ${duration(waitMs)} as far as they are whole free blocks`;
+  if (pool.releasing > 0) return `${excess} excess, ${pool.releasing} being given back`;
+  return `${excess} excess, in blocks that pods use as well or on interfaces that are not idle long enough`;
+}
+
+function givenBackText({ givenBack }: StatusReport): string[][] {
+  if (givenBack === undefined || (givenBack.addresses === 0 && givenBack.interfaces === 0)) return [];
+  const { addresses, interfaces } = givenBack;
+  return [
+    [
+      "given back",
+      `${plural(addresses, "address", "addresses")}, ${plural(interfaces, "interface", "interfaces")} since the start`,
+    ],
+  ];
 }
 
 function configurationText(configuration: StatusReport["configuration"], nowMs: number): string {
@@ -107,24 +162,54 @@ function degraded(states: readonly Degradation[], nowMs: number, style: Style): 
   ];
 }
 
+/** EC2 actions that the node calls more slowly than it could, because the account was throttled, or waits to call. */
+function slowedActions(budget: NonNullable<StatusReport["budget"]>): string[] {
+  const slowed = budget.filter((one) => one.waiting > 0 || one.ratePerSecond < one.fullRatePerSecond);
+  if (slowed.length === 0) return [];
+  const rows = slowed.map(({ action, ratePerSecond, fullRatePerSecond, waiting, throttledTimes }) => [
+    action,
+    `${ratePerSecond.toFixed(2)} of ${fullRatePerSecond.toFixed(2)} calls/s`,
+    `${plural(waiting, "call", "calls")} waiting`,
+    `throttled ${plural(throttledTimes, "time", "times")}`,
+  ]);
+  return ["", "EC2 is called more slowly", ...indent(table(rows))];
+}
+
 /** More would push what matters off the screen; `--json` has all. */
-const WAITING_SHOWN = 10;
+const PODS_SHOWN = 10;
+
+function lostAddresses(lost: readonly LostReport[], nowMs: number, style: Style): string[] {
+  if (lost.length === 0) return [];
+  const rows = lost
+    .slice(0, PODS_SHOWN)
+    .map(({ address, pod, sinceMs }) => [address, `${pod.namespace}/${pod.name}`, `for ${duration(nowMs - sinceMs)}`]);
+  return [
+    "",
+    style("red", style("bold", `LOST: EC2 denies ${plural(lost.length, "leased address", "leased addresses")}`)),
+    ...indent(table(rows)),
+    ...andMore(lost.length - rows.length),
+    "  The leases stay. Delete these pods, and find who took the addresses.",
+  ];
+}
+
+function andMore(count: number): string[] {
+  return count > 0 ? [`  and ${count} more`] : [];
+}
 
 function waitingPods({ waiting }: StatusReport, nowMs: number, style: Style): string[] {
   if (waiting.length === 0) return [];
   const rows = waiting
-    .slice(0, WAITING_SHOWN)
+    .slice(0, PODS_SHOWN)
     .map(({ pod, sinceMs, deadlineMs }) => [
       `${pod.namespace}/${pod.name}`,
       `for ${duration(nowMs - sinceMs)}`,
       `gives up in ${duration(deadlineMs - nowMs)}`,
     ]);
-  const more = waiting.length - rows.length;
   return [
     "",
     style("bold", `WAITING FOR AN ADDRESS (${plural(waiting.length, "pod", "pods")})`),
     ...indent(table(rows)),
-    ...(more > 0 ? [`  and ${more} more`] : []),
+    ...andMore(waiting.length - rows.length),
   ];
 }
 
@@ -132,7 +217,7 @@ function interfaces(status: StatusReport, style: Style): string[] {
   if (status.interfaces.length === 0) return [];
   const rows = status.interfaces.map((one) => [
     one.id,
-    String(one.deviceIndex),
+    one.networkCard ? `${one.networkCard}/${one.deviceIndex}` : String(one.deviceIndex),
     one.subnetId,
     one.primaryAddress,
     one.madeBy,
@@ -163,13 +248,20 @@ function subnets(status: StatusReport, nowMs: number, style: Style): string[] {
   if (status.subnets.length === 0 && status.refusedSubnets.length === 0) return [];
   const allowed = status.subnets.map((subnet) => [
     subnet.id,
-    subnet.cidr,
+    subnet.ipv6Cidr === undefined ? subnet.cidr : `${subnet.cidr}, ${subnet.ipv6Cidr}`,
     String(subnet.freeAddresses),
     ago(subnet.readAtMs, nowMs),
-    subnet.blockedUntilMs > nowMs ? `held back for ${duration(subnet.blockedUntilMs - nowMs)}` : "",
+    heldBackText(subnet, nowMs),
   ]);
   const refused = status.refusedSubnets.map(({ id, why }) => `  ${id} is not used: ${why}`);
   return ["", ...boldFirst(table([["SUBNET", "CIDR", "FREE", "READ", ""], ...allowed], [2]), style), ...refused];
+}
+
+function heldBackText({ blockedUntilMs, prefixesBlockedUntilMs = 0 }: SubnetReport, nowMs: number): string {
+  if (blockedUntilMs > nowMs) return `held back for ${duration(blockedUntilMs - nowMs)}`;
+  return prefixesBlockedUntilMs > nowMs
+    ? `no prefix fits; tried again in ${duration(prefixesBlockedUntilMs - nowMs)}`
+    : "";
 }
 
 function intents(status: StatusReport, nowMs: number, style: Style): string[] {

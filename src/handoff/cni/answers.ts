@@ -1,4 +1,5 @@
 import type { EnidError } from "../../errors.ts";
+import type { AddAnswer } from "./port.ts";
 import { CNI_VERSIONS, type CniVersion, NEWEST_CNI_VERSION } from "./versions.ts";
 
 /** What the plugin executable prints and exits with. */
@@ -14,13 +15,19 @@ export const EMPTY_SUCCESS: CniAnswer = { exit: 0, body: "" };
 const OTHER_FAILURE = 100;
 
 /**
- * The result of a delegated IPAM plugin: no `interfaces`, and `ips` that name none. Up to 0.4.0 each of `ips` says its
- * IP version. The prefix length is 32: on EC2 a pod address belongs to no subnet that the pod could reach directly.
+ * The result of a delegated IPAM plugin: no `interfaces`, and `ips` that name none, one for each family of the pod. Up
+ * to 0.4.0 each of them says its IP version. The prefix covers the address alone, /32 or /128: on EC2 a pod address
+ * belongs to no subnet that the pod could reach directly.
  */
-export function addResult(cniVersion: CniVersion, address: string): CniAnswer {
-  const cidr = `${address}/32`;
-  const ip = cniVersion.startsWith("0.") ? { version: "4", address: cidr } : { address: cidr };
-  return { exit: 0, body: JSON.stringify({ cniVersion, ips: [ip] }) };
+export function addResult(cniVersion: CniVersion, { address, ipv6Address }: AddAnswer): CniAnswer {
+  const addresses = ipv6Address === undefined ? [address] : [address, ipv6Address];
+  const saysVersion = cniVersion.startsWith("0.");
+  const ips = addresses.map((each) => {
+    const isIpv6 = each.includes(":");
+    const cidr = { address: `${each}/${isIpv6 ? 128 : 32}` };
+    return saysVersion ? { version: isIpv6 ? "6" : "4", ...cidr } : cidr;
+  });
+  return { exit: 0, body: JSON.stringify({ cniVersion, ips }) };
 }
 
 /** The version result carries the version of the question (specification 1.1, VERSION success). */

@@ -1,10 +1,9 @@
 import type { Clock } from "../../adapters/index.ts";
 import { coerceError, EnidError } from "../../errors.ts";
 import type { Telemetry } from "../../manager/ports/index.ts";
-import type { Attachment } from "../../pool/index.ts";
 import { listQueue, type QueuedFile, readQueued, rejectQueued, removeQueued } from "./deletion-files.ts";
 import type { LeaseService } from "./port.ts";
-import { readDeletion } from "./serve.ts";
+import { type Deletion, readDeletion } from "./serve.ts";
 
 export interface DeletionOptions {
   /** The queue folder: `deletionFolder(socketPath)`. */
@@ -59,11 +58,11 @@ export async function replayDeletions(options: DeletionOptions): Promise<ReplayR
 /** One file. Undefined: another pass took it. */
 async function replay(file: QueuedFile, options: DeletionOptions): Promise<Result | undefined> {
   const { folder, service, telemetry } = options;
-  let attachment: Attachment;
+  let deletion: Deletion;
   try {
     const call = await readQueued(folder, file);
     if (call === undefined) return undefined;
-    attachment = readDeletion(call);
+    deletion = readDeletion(call);
   } catch (error) {
     if (!(error instanceof EnidError)) throw error;
     const kept = await rejectQueued(folder, file);
@@ -75,6 +74,7 @@ async function replay(file: QueuedFile, options: DeletionOptions): Promise<Resul
     });
     return "rejected";
   }
+  const { attachment, pod } = deletion;
   const lease = service.lookup(attachment);
   if (lease !== undefined && lease.leasedAtMs > file.queuedAtMs) {
     // Container ids of sandboxes are never used again, but Cilium's own (cilium-ingress-<node>) are.
@@ -87,7 +87,7 @@ async function replay(file: QueuedFile, options: DeletionOptions): Promise<Resul
     });
     return "outdated";
   }
-  await service.remove(attachment);
+  await service.remove(attachment, pod);
   await removeQueued(folder, file);
   return "replayed";
 }

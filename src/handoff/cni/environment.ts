@@ -64,6 +64,18 @@ export function readPod(environment: Environment, containerId: string): Pod {
   };
 }
 
+/** The pod, if the arguments state its namespace and name. Never throws: a DEL must succeed whatever they hold. */
+export function readStatedPod(environment: Environment): Pod | undefined {
+  try {
+    const values = readArguments(environment.CNI_ARGS ?? "");
+    const namespace = podField(values, "K8S_POD_NAMESPACE");
+    const name = podField(values, "K8S_POD_NAME");
+    return namespace === "" || name === "" ? undefined : { namespace, name, uid: podField(values, "K8S_POD_UID") };
+  } catch {
+    return undefined;
+  }
+}
+
 export const NAME_RULE = 'must start with a letter or digit and go on with letters, digits, "_", "." and "-"';
 
 /** The rule for container ids and network names (CNI specification, section 2). */

@@ -1,3 +1,4 @@
+import ipaddr from "ipaddr.js";
 import { EnidError } from "../../errors.ts";
 import { isRecord, quote } from "./call.ts";
 import { isCniName, NAME_RULE } from "./environment.ts";
@@ -39,7 +40,7 @@ export function readNetworkConfiguration(document: Record<string, unknown>): Net
   return { cniVersion, name, previousResult: prevResult };
 }
 
-/** The addresses of a previous result, without prefix lengths: the main plugin may have widened those. */
+/** The addresses of a previous result, canonical and without prefix lengths: the main plugin may have widened those. */
 export function previousAddresses(network: NetworkConfiguration): readonly string[] {
   const { previousResult } = network;
   if (previousResult === undefined) throw unusable("prevResult is missing; CHECK needs the result of the last ADD");
@@ -50,8 +51,16 @@ export function previousAddresses(network: NetworkConfiguration): readonly strin
     if (!isRecord(ip) || typeof ip.address !== "string") {
       throw unusable(`prevResult.ips[${index}] has no address`);
     }
-    return ip.address.replace(/\/.*$/s, "");
+    return canonical(ip.address.replace(/\/.*$/s, ""));
   });
+}
+
+const ADDRESS_LIMIT = 64;
+
+/** One IPv6 address can be written in many ways; the pool writes it as RFC 5952 says. */
+function canonical(address: string): string {
+  if (address.length > ADDRESS_LIMIT) return address;
+  return ipaddr.IPv6.isValid(address) ? ipaddr.IPv6.parse(address).toRFC5952String() : address;
 }
 
 function undecodable(detail: string): EnidError {

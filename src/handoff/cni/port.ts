@@ -9,8 +9,11 @@ export interface LeaseService {
    * An aborted signal (the caller hung up) ends the waiting; a lease already made stays until DEL or a repeated ADD.
    */
   add(request: AddRequest, signal?: AbortSignal): Promise<AddAnswer>;
-  /** Ends the lease and resolves once that is durable; succeeds for an unknown attachment. */
-  remove(attachment: Attachment): Promise<void>;
+  /**
+   * Ends the lease and resolves once that is durable; succeeds for an unknown attachment. `pod` finds a lease that was
+   * taken over from another IPAM, which did not know the attachment.
+   */
+  remove(attachment: Attachment, pod?: Pod): Promise<void>;
   /** The lease of the attachment, if any. Synchronous: it reads the pool. */
   lookup(attachment: Attachment): Lease | undefined;
   /** Undefined when ADD can be served; otherwise why not (STATUS answers with its CNI code). */
@@ -23,6 +26,8 @@ export interface AddRequest {
 }
 
 export interface AddAnswer {
-  /** Canonical IPv4 text, no prefix length. */
+  /** Canonical text, no prefix length. IPv4, or the IPv6 address of a pod that has no other. */
   readonly address: string;
+  /** Of a dual-stack pod. */
+  readonly ipv6Address?: string;
 }

@@ -1,8 +1,8 @@
 import { coerceError, EnidError } from "../../errors.ts";
-import type { Attachment } from "../../pool/index.ts";
+import type { Attachment, Pod } from "../../pool/index.ts";
 import { addResult, type CniAnswer, EMPTY_SUCCESS, errorAnswer, versionResult } from "./answers.ts";
 import type { CniCall } from "./call.ts";
-import { CNI_VERBS, readPod, readSandbox, readVerb, requireNamespace } from "./environment.ts";
+import { CNI_VERBS, readPod, readSandbox, readStatedPod, readVerb, requireNamespace } from "./environment.ts";
 import {
   decodeDocument,
   type NetworkConfiguration,
@@ -33,11 +33,18 @@ export async function serveCall(call: CniCall, service: LeaseService, signal: Ab
   }
 }
 
-/** The attachment that a DEL ends: also what a queued deletion is replayed from. */
-export function readDeletion(call: CniCall): Attachment {
+/** What a DEL ends. */
+export interface Deletion {
+  readonly attachment: Attachment;
+  /** Undefined when the caller does not say it in full. */
+  readonly pod: Pod | undefined;
+}
+
+/** What a queued deletion is replayed from. */
+export function readDeletion(call: CniCall): Deletion {
   const verb = readVerb(call.environment);
   if (verb !== "DEL") throw new EnidError("ENID_CNI_REQUEST", { detail: `CNI_COMMAND is ${verb}, not DEL` });
-  return readAttachment(call, readNetworkConfiguration(decodeDocument(call.stdin)));
+  return deletionOf(call, readNetworkConfiguration(decodeDocument(call.stdin)));
 }
 
 async function answerCall(call: CniCall, service: LeaseService, signal: AbortSignal): Promise<CniAnswer> {
@@ -47,9 +54,11 @@ async function answerCall(call: CniCall, service: LeaseService, signal: AbortSig
   switch (verb) {
     case "ADD":
       return add(call, network, service, signal);
-    case "DEL":
-      await service.remove(readAttachment(call, network));
+    case "DEL": {
+      const { attachment, pod } = deletionOf(call, network);
+      await service.remove(attachment, pod);
       return EMPTY_SUCCESS;
+    }
     case "CHECK":
       return check(call, network, service);
     case "STATUS":
@@ -66,22 +75,23 @@ async function add(
   const attachment = readAttachment(call, network);
   requireNamespace(call.environment);
   const pod = readPod(call.environment, attachment.containerId);
-  const { address } = await service.add({ attachment, pod }, signal);
+  const answer = await service.add({ attachment, pod }, signal);
   signal.throwIfAborted();
-  return addResult(network.cniVersion, address);
+  return addResult(network.cniVersion, answer);
 }
 
-/** The lease must exist and its address must be among those that the previous result gave the sandbox. */
+/** The lease must exist and its addresses must be among those that the previous result gave the sandbox. */
 function check(call: CniCall, network: NetworkConfiguration, service: LeaseService): CniAnswer {
   const attachment = readAttachment(call, network);
   requireNamespace(call.environment);
   const expected = previousAddresses(network);
   const lease = service.lookup(attachment);
   if (lease === undefined) throw new EnidError("ENID_LEASE_MISSING", { ...attachment });
-  if (!expected.includes(lease.address)) {
+  const leased = lease.ipv6Address === undefined ? [lease.address] : [lease.address, lease.ipv6Address];
+  if (!leased.every((address) => expected.includes(address))) {
     throw new EnidError("ENID_LEASE_DIFFERS", {
       containerId: attachment.containerId,
-      leased: lease.address,
+      leased: leased.join(" and "),
       expected: expected.length === 0 ? "no address" : expected.join(", ").slice(0, 200),
     });
   }
@@ -92,6 +102,10 @@ function status(service: LeaseService): CniAnswer {
   const reason = service.notReady();
   if (reason !== undefined) throw reason;
   return EMPTY_SUCCESS;
+}
+
+function deletionOf(call: CniCall, network: NetworkConfiguration): Deletion {
+  return { attachment: readAttachment(call, network), pod: readStatedPod(call.environment) };
 }
 
 function readAttachment(call: CniCall, network: NetworkConfiguration): Attachment {

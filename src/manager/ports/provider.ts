@@ -1,4 +1,4 @@
-import type { Step } from "../../planning/index.ts";
+import type { BlockUnit, Step } from "../../planning/index.ts";
 import type { Intent, InterfaceRecord } from "./records.ts";
 
 /**
@@ -39,10 +39,33 @@ export interface Provider {
    */
   settle(intent: Intent, how: "finish" | "undo", progress: ReportProgress, signal?: AbortSignal): Promise<StepOutcome>;
 
+  /**
+   * Interfaces that enid made in this cluster, for whichever node, and that hang on nothing now. One filtered describe.
+   * May lag; who removes one must have seen it twice.
+   */
+  leftovers(clusterName: string, signal?: AbortSignal): Promise<readonly Leftover[]>;
+
+  /** How fast each action of the cloud may be called now, by action. Absent = the provider keeps no budget. */
+  budget?(): readonly CallBudget[];
+
   /** The cloud calls that a step would make, in order, for dry runs. Makes none. */
   calls(step: Step): readonly PlannedCall[];
 
   close(): Promise<void>;
+}
+
+/** The token bucket of one action: the node's share of the account's, as learnt from what was throttled. */
+export interface CallBudget {
+  readonly action: string;
+  /** Requests that could be sent at once. */
+  readonly tokens: number;
+  /** The rate allowed now, and the one when nothing is throttled. */
+  readonly ratePerSecond: number;
+  readonly fullRatePerSecond: number;
+  /** Requests that wait for a token. */
+  readonly waiting: number;
+  /** Answers of the cloud since the start that said "throttled". */
+  readonly throttledTimes: number;
 }
 
 export type ReportProgress = (progress: Pick<Intent, "interfaceId" | "attachmentId">) => Promise<void>;
@@ -62,11 +85,22 @@ export interface NodeFacts {
   readonly limits: InstanceLimits;
 }
 
+/** An interface of the cluster that hangs on nothing. */
+export interface Leftover {
+  readonly id: string;
+  /** The node that made it, as its tag says. */
+  readonly instanceId: string;
+  /** Wall ms, as its tag says. */
+  readonly createdAtMs: number;
+}
+
 export interface InstanceLimits {
   /** Interfaces on the default network card, the primary one included. */
   readonly maxInterfaces: number;
   /** IPv4 addresses per interface, its primary one included. */
   readonly ipv4PerInterface: number;
+  /** Interfaces by network card, the default card first. Absent = the default card alone. */
+  readonly cards?: readonly { readonly card: number; readonly maxInterfaces: number }[];
   /** Where the figures come from: EC2 itself, or the table shipped with enid. */
   readonly source: "ec2" | "table";
   readonly hypervisor: "nitro" | "xen" | "";
@@ -81,7 +115,12 @@ export interface Selection {
   readonly securityGroupTags: Readonly<Record<string, string>>;
   readonly excludeInterfaceTags: Readonly<Record<string, string>>;
   readonly deleteOnTermination: boolean;
+  /** Interfaces of these other IPAMs are not foreign. Absent = none. */
+  readonly adoptInterfacesOf?: readonly OtherIpam[];
 }
+
+/** IPAM programs whose interfaces are known by their tags (docs/adoption.md). */
+export type OtherIpam = "vpc-cni" | "cilium";
 
 export interface Resolution {
   /** Allowed subnets of the node's VPC and zone, at least one. */
@@ -96,6 +135,8 @@ export interface SubnetFact {
   readonly id: string;
   readonly cidr: string;
   readonly freeAddresses: number;
+  /** Absent = it has none. */
+  readonly ipv6Cidr?: string;
   readonly tags: Readonly<Record<string, string>>;
 }
 
@@ -114,6 +155,8 @@ export interface ObservedInterface extends InterfaceRecord {
   readonly addresses: readonly string[];
   /** Delegated IPv4 prefixes as canonical CIDRs. */
   readonly prefixes: readonly string[];
+  /** Delegated IPv6 prefixes (/80) as canonical CIDRs. Absent = none. */
+  readonly ipv6Prefixes?: readonly string[];
 }
 
 export type StepOutcome =
@@ -132,6 +175,8 @@ export interface StepFailure {
   /** `none`: certainly no effect, the intent can be closed. `unknown`: it must be settled. */
   readonly effect: "none" | "unknown";
   readonly subnetId?: string;
+  /** Of `subnet-exhausted`: what the subnet could not give. Absent = "address". */
+  readonly unit?: BlockUnit;
 }
 
 /** docs/ec2.md has the code → class table (source: ec2 error catalogue). */

@@ -18,9 +18,15 @@ export interface InterfaceRecord {
   readonly attachmentId: string;
   /** `enid`: made by enid for this node (tag). `other`: the primary one, or made by somebody else. */
   readonly madeBy: "enid" | "other";
-  /** True: must not be touched (requester-managed, trunk, EFA, excluded by tags). */
+  /** True: must not be touched (requester-managed, trunk, EFA, excluded by tags, of another IPAM). */
   readonly foreign: boolean;
+  /** Why it is foreign, half a sentence: "of type trunk", "of the VPC CNI". Absent when it is not, or unknown. */
+  readonly foreignBecause?: string;
 }
+
+/** Tags of a created interface that the manager gives it: which cluster it is of, and which node made it. */
+export const TAG_CLUSTER = "enid.io/cluster";
+export const TAG_NODE = "enid.io/node";
 
 /** The durable record of a step that changes the cloud: committed before the call, closed after it was observed. */
 export interface Intent {
@@ -33,6 +39,8 @@ export interface Intent {
   /** Security groups and delete-on-termination that a created interface gets: fixed when the intent is opened. */
   readonly securityGroups: readonly string[];
   readonly deleteOnTermination: boolean;
+  /** Further tags of a created interface (cluster and node). Absent = none. */
+  readonly tags?: Readonly<Record<string, string>>;
   /** Known once the cloud answered; committed before the next call. */
   readonly interfaceId?: string;
   readonly attachmentId?: string;
@@ -41,7 +49,7 @@ export interface Intent {
 /** One change of the state. The changes of one commit are durable together or not at all. */
 export type Change =
   | { readonly kind: "lease-put"; readonly lease: Lease }
-  /** Ends the lease and puts its address to cooling. */
+  /** Ends the lease and puts its addresses to cooling; `cooling` is that of `lease.address`, the other one waits as long. */
   | { readonly kind: "lease-end"; readonly lease: Lease; readonly cooling: Cooling }
   | { readonly kind: "cooling-end"; readonly addresses: readonly string[] }
   | { readonly kind: "interface-put"; readonly interface: InterfaceRecord }

@@ -1,8 +1,8 @@
 import { sleep } from "../../adapters/index.ts";
 import type { Intent, StepOutcome } from "../../manager/ports/index.ts";
-import type { AddBlocksStep, ReleaseBlocksStep } from "../../planning/index.ts";
+import type { AddBlocksStep, BlockUnit, ReleaseBlocksStep } from "../../planning/index.ts";
+import { addressBlock, blocksOf, canonicalIpv6, carriedOf, unitOf, without } from "./block-units.ts";
 import { symptomOf } from "./failures.ts";
-import { addressBlock, blocksOf } from "./interfaces.ts";
 import {
   describeOne,
   interfaceGone,
@@ -15,20 +15,26 @@ import {
 } from "./step-context.ts";
 import { looks } from "./waiting.ts";
 
-/** One AssignPrivateIpAddresses; what it answers is used as it is. */
+/** One AssignPrivateIpAddresses or AssignIpv6Addresses; what it answers is used as it is. */
 export async function addBlocks(context: StepContext, step: AddBlocksStep, signal?: AbortSignal): Promise<StepOutcome> {
-  const known = await knownForStep(context, step.interfaceId, signal);
-  if (known === undefined) throw interfaceGone("AssignPrivateIpAddresses", step.interfaceId);
-  const assigned = await context.ec2.assign(step, signal);
-  const now = context.memory.get(step.interfaceId) ?? known;
-  const after = { ...now, addresses: [...new Set([...now.addresses, ...assigned])] };
+  const { interfaceId } = step;
+  const known = await knownForStep(context, interfaceId, signal);
+  if (known === undefined) throw interfaceGone(assignAction(step.unit), interfaceId);
+  const added = await context.ec2.assign(step, signal);
+  const now = context.memory.get(interfaceId) ?? known;
+  const after = { ...now, ...carriedOf(new Set([...blocksOf(now), ...added])) };
   context.memory.put(after);
-  return { kind: "done", interface: context.memory.observed(after), added: assigned.map(addressBlock) };
+  return { kind: "done", interface: context.memory.observed(after), added };
+}
+
+/** The EC2 action that adds blocks of the unit. */
+export function assignAction(unit: BlockUnit | undefined): string {
+  return unit === "ipv6-prefix" ? "AssignIpv6Addresses" : "AssignPrivateIpAddresses";
 }
 
 /**
- * An assign of unknown outcome: what the interface carries beyond what it did before was added by it. Looks until the
- * asked number shows, or the time is over in which a describe may lag the assign. There is nothing to undo: what was
+ * An assign of unknown outcome: what the interface carries of the unit beyond what it did before was added by it. Looks
+ * until the asked number shows, or the time is over in which a describe may lag the assign. There is nothing to undo: what was
  * added is the node's, and is taken over.
  *
  * Nothing is believed until `describeLagMs` after the intent was opened: a describe that lags a release made just before
@@ -41,14 +47,16 @@ export async function settleAddBlocks(
   signal?: AbortSignal,
 ): Promise<StepOutcome> {
   const { clock, limits } = context.world;
-  const before = new Set(intent.before.map((block) => (block.includes("/") ? block : addressBlock(block))));
+  const { unit = "address" } = step;
+  const before = new Set(intent.before.map(canonicalBlock));
   const tooEarlyMs = intent.openedAtMs + limits.describeLagMs - clock.nowMs();
   // The wall clock may have gone back since: never longer than the lag itself.
   if (tooEarlyMs > 0) await sleep(clock, Math.min(tooEarlyMs, limits.describeLagMs), signal);
   const pauses = looks(context.world, isYoung(context, intent) ? limits.additionLookMs : 0);
   for (;;) {
     const seen = (await describeOne(context, step.interfaceId, signal))?.known;
-    const added = seen === undefined ? [] : blocksOf(seen).filter((block) => !before.has(block));
+    const added =
+      seen === undefined ? [] : blocksOf(seen).filter((block) => unitOf(block) === unit && !before.has(block));
     if (added.length < step.count && (await pauses.pause(signal))) continue;
     if (seen === undefined) context.memory.forget(step.interfaceId);
     else context.memory.put(seen);
@@ -57,45 +65,59 @@ export async function settleAddBlocks(
   }
 }
 
+/** Text of whatever origin, as observations have it. */
+function canonicalBlock(block: string): string {
+  if (block.includes(":")) return canonicalIpv6(block);
+  return block.includes("/") ? block : addressBlock(block);
+}
+
 /**
- * One UnassignPrivateIpAddresses; also the way to settle one, whatever is asked: an address of which it is unknown
- * whether EC2 has it back must not serve a pod again, and giving back twice does no harm.
+ * One UnassignPrivateIpAddresses for addresses and IPv4 prefixes, and one UnassignIpv6Addresses for IPv6 prefixes; also
+ * the way to settle them, whatever is asked: an address of which it is unknown whether EC2 has it back must not serve a
+ * pod again, and giving back twice does no harm.
  */
 export async function releaseBlocks(
   context: StepContext,
   step: ReleaseBlocksStep,
   signal?: AbortSignal,
 ): Promise<StepOutcome> {
-  const gone: StepOutcome = { kind: "gone", cidrs: step.cidrs, interfaceId: step.interfaceId };
-  const known = await knownForStep(context, step.interfaceId, signal);
+  const { interfaceId } = step;
+  const gone: StepOutcome = { kind: "gone", cidrs: step.cidrs, interfaceId };
+  const known = await knownForStep(context, interfaceId, signal);
   if (known === undefined) return gone;
-  if (step.cidrs.includes(addressBlock(known.primaryAddress))) {
-    throw refusal(`${known.primaryAddress} is the primary address of ${step.interfaceId}`, "bug");
+  const released = new Set(step.cidrs.map(canonicalBlock));
+  if (released.has(addressBlock(known.primaryAddress))) {
+    throw refusal(`${known.primaryAddress} is the primary address of ${interfaceId}`, "bug");
   }
+  const ipv6 = [...released].filter((block) => unitOf(block) === "ipv6-prefix");
+  const ipv4 = [...released].filter((block) => unitOf(block) !== "ipv6-prefix");
   try {
-    await giveBack(context, step, signal);
+    await giveBack(context, interfaceId, ipv4, signal);
+    await giveBack(context, interfaceId, ipv6, signal).catch((error) => {
+      throw ipv4.length > 0 ? withUnknownEffect(error) : error;
+    });
   } catch (error) {
     if (symptomOf(error) !== "interface-unknown") throw error;
   }
-  const released = new Set(step.cidrs);
-  const now = context.memory.get(step.interfaceId) ?? known;
-  context.memory.put({
-    ...now,
-    addresses: now.addresses.filter((address) => !released.has(addressBlock(address))),
-    prefixes: now.prefixes.filter((prefix) => !released.has(prefix)),
-  });
+  const now = context.memory.get(interfaceId) ?? known;
+  context.memory.put({ ...now, ...without(now, released) });
   return gone;
 }
 
-async function giveBack(context: StepContext, step: ReleaseBlocksStep, signal?: AbortSignal): Promise<void> {
-  const { interfaceId } = step;
+/** Blocks of one family, in one call. */
+async function giveBack(
+  context: StepContext,
+  interfaceId: string,
+  blocks: readonly string[],
+  signal?: AbortSignal,
+): Promise<void> {
   const pauses = looks(context.world, context.world.limits.additionLookMs);
-  let left = step.cidrs;
+  let left = blocks;
   let someGone = false;
   try {
     while (left.length > 0) {
       try {
-        return await context.ec2.unassign({ interfaceId, ...split(left) }, signal);
+        return await unassign(context, interfaceId, left, signal);
       } catch (error) {
         if (symptomOf(error) !== "not-assigned") throw error;
         // EC2 refuses the call as a whole when one of the blocks is gone already: find out which are left.
@@ -112,10 +134,14 @@ async function giveBack(context: StepContext, step: ReleaseBlocksStep, signal?: 
   }
 }
 
-function split(blocks: readonly string[]): { addresses: readonly string[]; prefixes: readonly string[] } {
-  const isAddress = (block: string) => block.endsWith("/32");
-  return {
-    addresses: blocks.filter(isAddress).map((block) => block.slice(0, -"/32".length)),
-    prefixes: blocks.filter((block) => !isAddress(block)),
-  };
+function unassign(
+  { ec2 }: StepContext,
+  interfaceId: string,
+  blocks: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { addresses, prefixes, ipv6Prefixes } = carriedOf(blocks);
+  return ipv6Prefixes.length > 0
+    ? ec2.unassignIpv6(interfaceId, ipv6Prefixes, signal)
+    : ec2.unassignIpv4(interfaceId, { addresses, prefixes }, signal);
 }

@@ -65,7 +65,7 @@ function shared(options: AwsProviderOptions, limits: AwsLimits, region: string, 
     maxAttempts: 1,
     ...(endpoint ? { endpoint } : {}),
     ...(credentials === undefined ? {} : { credentials }),
-    requestHandler: {
+    requestHandler: options.transport?.requestHandler(limits.requestTimeoutMs) ?? {
       connectionTimeout: limits.connectTimeoutMs,
       requestTimeout: limits.requestTimeoutMs,
       throwOnRequestTimeout: true,

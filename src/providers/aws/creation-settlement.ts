@@ -1,5 +1,6 @@
 import type { StepFailure, StepOutcome } from "../../manager/ports/index.ts";
-import { type Creation, finishCreated, knownFrom, requestOf } from "./creation.ts";
+import { type Creation, earlierRequestOf, finishCreated, knownFrom, requestOf } from "./creation.ts";
+import type { InterfaceRequest } from "./ec2.ts";
 import { symptomOf } from "./failures.ts";
 import type { KnownInterface } from "./interfaces.ts";
 import { TAG_INTENT, TOKEN_LIFE_MS } from "./options.ts";
@@ -63,14 +64,21 @@ type Asked =
    * The token does not tell (too old, used with other parameters, refused): the tag does, looked for that long. When it
    * finds nothing, nothing was made; `refusedBy` is why nothing can be made now.
    */
-  | { readonly kind: "by-tag"; readonly lookMs: number; readonly refusedBy?: unknown };
+  | { readonly kind: "by-tag"; readonly lookMs: number; readonly mismatch?: boolean; readonly refusedBy?: unknown };
 
 /** Rejects while EC2 does not say. */
 async function askByToken(creation: Creation): Promise<Asked> {
-  const { context, intent, step, signal } = creation;
+  const { context, intent, step } = creation;
+  const { instanceId } = context.identity;
+  const asked = await askWith(creation, requestOf(intent, step, instanceId));
+  const earlier = asked.kind === "by-tag" && asked.mismatch ? earlierRequestOf(intent, step, instanceId) : undefined;
+  return earlier === undefined ? asked : askWith(creation, earlier);
+}
+
+async function askWith(creation: Creation, request: InterfaceRequest): Promise<Asked> {
+  const { context, intent, signal } = creation;
   if (context.world.clock.nowMs() - intent.openedAtMs >= TOKEN_LIFE_MS) return { kind: "by-tag", lookMs: 0 };
   try {
-    const request = requestOf(intent, step, context.identity.instanceId);
     return { kind: "made", known: knownFrom(context, await context.ec2.createInterface(request, signal)) };
   } catch (error) {
     const failure = stepFailureOf(error);
@@ -78,8 +86,8 @@ async function askByToken(creation: Creation): Promise<Asked> {
     if (failure?.effect === "none" && NEVER_MADE.has(failure.class))
       return { kind: "by-tag", lookMs, refusedBy: error };
     // The token is known, with other parameters or of an interface that is there no more.
-    const told = symptomOf(error) === "token-mismatch" || symptomOf(error) === "interface-unknown";
-    if (told) return { kind: "by-tag", lookMs };
+    const mismatch = symptomOf(error) === "token-mismatch";
+    if (mismatch || symptomOf(error) === "interface-unknown") return { kind: "by-tag", lookMs, mismatch };
     throw error;
   }
 }
@@ -113,8 +121,8 @@ function finishDescribed(creation: Creation, { known, instanceId }: Described): 
   if (instanceId !== undefined && instanceId !== creation.context.identity.instanceId) {
     throw refusal(`${known.id} is attached to ${instanceId}, not to this instance`, "gone");
   }
-  const { attachmentId, deviceIndex } = known;
-  return finishCreated(creation, known, known.attached ? { attachmentId, deviceIndex } : undefined);
+  const { attachmentId, deviceIndex, networkCard } = known;
+  return finishCreated(creation, known, known.attached ? { attachmentId, deviceIndex, networkCard } : undefined);
 }
 
 function nothingThere({ context }: Creation, interfaceId: string): StepOutcome {

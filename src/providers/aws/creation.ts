@@ -1,9 +1,10 @@
 import type { NetworkInterface } from "@aws-sdk/client-ec2";
-import type { Intent, ReportProgress, StepFailure, StepOutcome } from "../../manager/ports/index.ts";
+import type { InstanceLimits, Intent, ReportProgress, StepFailure, StepOutcome } from "../../manager/ports/index.ts";
 import type { CreateInterfaceStep } from "../../planning/index.ts";
+import { blocksOf } from "./block-units.ts";
 import type { InterfaceRequest } from "./ec2.ts";
 import { symptomOf } from "./failures.ts";
-import { addressBlock, fromEc2, isAttached, type KnownInterface } from "./interfaces.ts";
+import { fromEc2, isAttached, type KnownInterface } from "./interfaces.ts";
 import { TAG_CREATED_AT, TAG_INSTANCE, TAG_INTENT, TAG_MANAGED } from "./options.ts";
 import { discardNewInterface } from "./removal.ts";
 import {
@@ -29,6 +30,7 @@ export interface Creation {
 export interface Attached {
   readonly attachmentId: string;
   readonly deviceIndex: number;
+  readonly networkCard: number;
 }
 
 /**
@@ -38,7 +40,7 @@ export interface Attached {
 const FOR_GOOD: ReadonlySet<StepFailure["class"]> = new Set(["limit", "unauthorized", "configuration", "gone", "bug"]);
 
 /**
- * Create (with all its addresses, tags and the intent's token) → Attach → Modify; three mutating calls, and the answers
+ * Create (with all its blocks, tags and the intent's token) → Attach → Modify; three mutating calls, and the answers
  * are the result. Rejects with effect `none` only when nothing is left of the interface.
  */
 export async function createInterface(creation: Creation): Promise<StepOutcome> {
@@ -57,8 +59,12 @@ export function requestOf(intent: Intent, step: CreateInterfaceStep, instanceId:
     subnetId: step.subnetId,
     securityGroups: intent.securityGroups,
     description: `enid ${instanceId}`,
-    secondaryAddresses: step.count,
+    count: step.count,
+    unit: step.unit ?? "address",
+    ipv6Prefixes: step.ipv6Prefixes ?? 0,
+    refuseIpv6Addresses: true,
     tags: {
+      ...intent.tags,
       [TAG_MANAGED]: "true",
       [TAG_INSTANCE]: instanceId,
       [TAG_INTENT]: intent.id,
@@ -66,6 +72,19 @@ export function requestOf(intent: Intent, step: CreateInterfaceStep, instanceId:
     },
     clientToken: intent.id,
   };
+}
+
+/**
+ * The same as enid asked before it knew of IPv6, to find what an intent of that time made; undefined for an intent that
+ * cannot be of it.
+ */
+export function earlierRequestOf(
+  intent: Intent,
+  step: CreateInterfaceStep,
+  instanceId: string,
+): InterfaceRequest | undefined {
+  const later = [step.unit, step.ipv6Prefixes, step.networkCard, intent.tags].some((part) => part !== undefined);
+  return later ? undefined : { ...requestOf(intent, step, instanceId), refuseIpv6Addresses: false };
 }
 
 export function knownFrom(context: StepContext, made: NetworkInterface): KnownInterface {
@@ -90,9 +109,9 @@ export async function finishCreated(
     if (intent.deleteOnTermination) {
       await patiently(creation, () => context.ec2.deleteOnTermination(made.id, attachment.attachmentId, signal));
     }
-    const known: KnownInterface = { ...made, ...attachment, networkCard: 0, attached: true };
+    const known: KnownInterface = { ...made, ...attachment, attached: true };
     context.memory.put(known);
-    return { kind: "done", interface: context.memory.observed(known), added: known.addresses.map(addressBlock) };
+    return { kind: "done", interface: context.memory.observed(known), added: blocksOf(known) };
   } catch (error) {
     throw withUnknownEffect(error);
   }
@@ -125,12 +144,14 @@ async function attachOrDiscard(creation: Creation, interfaceId: string): Promise
 async function attach(creation: Creation, interfaceId: string): Promise<Attached> {
   const { context, step, signal } = creation;
   const { instanceId } = context.identity;
+  const { networkCard = 0 } = step;
   const refused = new Set<number>();
   let deviceIndex = step.deviceIndex;
   for (;;) {
-    const request = { interfaceId, instanceId, deviceIndex };
+    const place = { deviceIndex, networkCard };
+    const request = { interfaceId, instanceId, ...place };
     try {
-      return { attachmentId: await patiently(creation, () => context.ec2.attach(request, signal)), deviceIndex };
+      return { attachmentId: await patiently(creation, () => context.ec2.attach(request, signal)), ...place };
     } catch (error) {
       const symptom = symptomOf(error);
       if (symptom === "in-use") return await existingAttachment(creation, interfaceId, error);
@@ -145,8 +166,8 @@ async function attach(creation: Creation, interfaceId: string): Promise<Attached
       context.world.telemetry.event({
         name: "device-index-taken",
         level: "warn",
-        message: `device index ${deviceIndex} is taken; ${interfaceId} goes to ${next}`,
-        fields: { interfaceId, deviceIndex, next },
+        message: `device index ${deviceIndex} on network card ${networkCard} is taken; ${interfaceId} goes to ${next}`,
+        fields: { interfaceId, networkCard, deviceIndex, next },
       });
       deviceIndex = next;
     }
@@ -163,32 +184,40 @@ async function existingAttachment(creation: Creation, interfaceId: string, refus
       throw refusal(`${interfaceId} is attached to ${seen.instanceId}, not to this instance`, "gone");
     }
     if (seen?.known.attached) {
-      return { attachmentId: seen.known.attachmentId, deviceIndex: seen.known.deviceIndex };
+      const { attachmentId, deviceIndex, networkCard } = seen.known;
+      return { attachmentId, deviceIndex, networkCard };
     }
     if (!(await pauses.pause(signal))) throw refusedBy;
   }
 }
 
 function attachmentOf(described: NetworkInterface | undefined): Attached | undefined {
-  const { AttachmentId: attachmentId, DeviceIndex: deviceIndex } = described?.Attachment ?? {};
+  const { AttachmentId: attachmentId, DeviceIndex: deviceIndex, NetworkCardIndex } = described?.Attachment ?? {};
   return described === undefined || !isAttached(described) || attachmentId === undefined || deviceIndex === undefined
     ? undefined
-    : { attachmentId, deviceIndex };
+    : { attachmentId, deviceIndex, networkCard: NetworkCardIndex ?? 0 };
 }
 
-/** The lowest index above the step's that neither EC2 shows as taken nor was refused. */
+/** The lowest index above the step's, on its card, that neither EC2 shows as taken nor was refused. */
 function freeDeviceIndex(
   { context, step }: Creation,
   neighbours: readonly NetworkInterface[],
   refused: ReadonlySet<number>,
 ): number | undefined {
-  const onCard = neighbours.filter((one) => (one.Attachment?.NetworkCardIndex ?? 0) === 0);
+  const { networkCard = 0 } = step;
+  const onCard = neighbours.filter((one) => (one.Attachment?.NetworkCardIndex ?? 0) === networkCard);
   const taken = new Set(onCard.map((one) => one.Attachment?.DeviceIndex));
   // Only upwards: below, indexes may be kept free of pods (first-interface-index).
-  for (let index = step.deviceIndex + 1; index < context.instanceLimits.maxInterfaces; index++) {
+  for (let index = step.deviceIndex + 1; index <= lastDeviceIndex(context.instanceLimits, networkCard); index++) {
     if (!taken.has(index) && !refused.has(index)) return index;
   }
   return undefined;
+}
+
+/** Indexes count from 0 on the card of the primary interface, from 1 on the others. */
+function lastDeviceIndex({ cards, maxInterfaces }: InstanceLimits, networkCard: number): number {
+  const own = cards?.find((one) => one.card === networkCard)?.maxInterfaces ?? maxInterfaces;
+  return networkCard === 0 ? own - 1 : own;
 }
 
 /** Repeats `call` while EC2 does not know the interface or attachment that it has just made. */

@@ -1,5 +1,6 @@
 import {
   type _InstanceType,
+  AssignIpv6AddressesCommand,
   AssignPrivateIpAddressesCommand,
   AttachNetworkInterfaceCommand,
   CreateNetworkInterfaceCommand,
@@ -10,77 +11,54 @@ import {
   DescribeSubnetsCommand,
   DetachNetworkInterfaceCommand,
   type EC2Client,
-  type Filter,
   type InstanceTypeInfo,
   ModifyNetworkInterfaceAttributeCommand,
   type NetworkInterface,
   type SecurityGroup,
   type Subnet,
+  UnassignIpv6AddressesCommand,
   UnassignPrivateIpAddressesCommand,
 } from "@aws-sdk/client-ec2";
-import { EnidError } from "../../errors.ts";
-import { ec2FailureOf, failureOf } from "./failures.ts";
-import type { MutationQueues } from "./mutation-queues.ts";
-import type { Surroundings } from "./options.ts";
-import { Pauses } from "./waiting.ts";
+import type { BlockUnit } from "../../planning/index.ts";
+import { addressBlock, type Carried, canonicalIpv6 } from "./block-units.ts";
+import { type Call, type Ec2Transport, type Filters, whole } from "./ec2-transport.ts";
 
-/** EC2's maximum for the describes used here. */
-const PAGE_SIZE = 1_000;
-/** More pages than any node or VPC has; an endless row of tokens ends here. */
-const PAGES_LIMIT = 50;
-
-/** Filters are ANDed, the values of one are ORed. Never empty: that would describe the whole account. */
-export type Filters = Readonly<Record<string, readonly string[]>>;
+/** A call that takes blocks out of a subnet: its failure says what could not be had. */
+interface TakingCall extends Call {
+  readonly subnetId: string;
+  readonly unit: BlockUnit;
+}
 
 /** What an interface is created with. Equal for equal tokens, or EC2 answers IdempotentParameterMismatch. */
 export interface InterfaceRequest {
   readonly subnetId: string;
   readonly securityGroups: readonly string[];
   readonly description: string;
-  readonly secondaryAddresses: number;
+  /** How many blocks it gets, of what; one call takes one kind. */
+  readonly count: number;
+  readonly unit: "address" | "prefix";
+  readonly ipv6Prefixes: number;
+  /** True: it asks for no IPv6 address in so many words, whatever the subnet gives of itself. */
+  readonly refuseIpv6Addresses: boolean;
   readonly tags: Readonly<Record<string, string>>;
   readonly clientToken: string;
 }
 
-interface Call {
-  readonly action: string;
-  readonly mutation: boolean;
-  readonly subnetId?: string;
-}
-
-type Send<Answer> = (options: { abortSignal: AbortSignal }) => Promise<Answer>;
-
-interface Answered {
-  readonly $metadata: { readonly requestId?: string | undefined; readonly httpStatusCode?: number | undefined };
-}
-
-interface PageRequest {
-  readonly Filters: Filter[];
-  readonly MaxResults: number;
-  readonly NextToken?: string;
-}
-
-interface Page extends Answered {
-  readonly NextToken?: string | undefined;
-}
-
 /**
- * The one place that talks to EC2. Every method rejects with an EnidError whose details are an Ec2Failure. Describes
- * are tried again a few times; a mutation is sent once, in its turn (mutation-queues.ts).
+ * The calls of EC2 that enid makes: requests and what is taken out of the answers. Every method rejects with an EnidError
+ * whose details are an Ec2Failure. How they are sent is the transport's (ec2-transport.ts).
  */
 export class Ec2 {
-  readonly #world: Surroundings;
   readonly #client: EC2Client;
-  readonly #queues: MutationQueues;
+  readonly #transport: Ec2Transport;
 
-  constructor(world: Surroundings, client: EC2Client, queues: MutationQueues) {
-    this.#world = world;
+  constructor(client: EC2Client, transport: Ec2Transport) {
     this.#client = client;
-    this.#queues = queues;
+    this.#transport = transport;
   }
 
   describeInterfaces(filters: Filters, signal?: AbortSignal): Promise<NetworkInterface[]> {
-    return this.#pages(
+    return this.#transport.pages(
       "DescribeNetworkInterfaces",
       filters,
       (page, options) => this.#client.send(new DescribeNetworkInterfacesCommand(page), options),
@@ -90,7 +68,7 @@ export class Ec2 {
   }
 
   describeSubnets(filters: Filters, signal?: AbortSignal): Promise<Subnet[]> {
-    return this.#pages(
+    return this.#transport.pages(
       "DescribeSubnets",
       filters,
       (page, options) => this.#client.send(new DescribeSubnetsCommand(page), options),
@@ -100,7 +78,7 @@ export class Ec2 {
   }
 
   describeSecurityGroups(filters: Filters, signal?: AbortSignal): Promise<SecurityGroup[]> {
-    return this.#pages(
+    return this.#transport.pages(
       "DescribeSecurityGroups",
       filters,
       (page, options) => this.#client.send(new DescribeSecurityGroupsCommand(page), options),
@@ -112,7 +90,7 @@ export class Ec2 {
   async describeInstanceType(instanceType: string, signal?: AbortSignal): Promise<InstanceTypeInfo | undefined> {
     const command = new DescribeInstanceTypesCommand({ InstanceTypes: [instanceType as _InstanceType] });
     const call = { action: "DescribeInstanceTypes", mutation: false };
-    const answer = await this.#persist(call, (options) => this.#client.send(command, options), signal);
+    const answer = await this.#transport.persist(call, (options) => this.#client.send(command, options), signal);
     return answer.InstanceTypes?.[0];
   }
 
@@ -122,7 +100,13 @@ export class Ec2 {
       SubnetId: request.subnetId,
       Groups: [...request.securityGroups],
       Description: request.description,
-      ...(request.secondaryAddresses > 0 ? { SecondaryPrivateIpAddressCount: request.secondaryAddresses } : {}),
+      ...(request.count > 0 ? ipv4Count(request) : {}),
+      // One of the two at most, or it is InvalidParameterCombination.
+      ...(request.ipv6Prefixes > 0
+        ? { Ipv6PrefixCount: request.ipv6Prefixes }
+        : request.refuseIpv6Addresses
+          ? { Ipv6AddressCount: 0 }
+          : {}),
       TagSpecifications: [
         {
           ResourceType: "network-interface",
@@ -131,8 +115,10 @@ export class Ec2 {
       ],
       ClientToken: request.clientToken,
     });
-    return this.#mutate(
-      { action: "CreateNetworkInterface", mutation: true, subnetId: request.subnetId },
+    const { subnetId, unit } = request;
+    const call: TakingCall = { action: "CreateNetworkInterface", mutation: true, subnetId, unit };
+    return this.#transport.mutate(
+      call,
       request.clientToken,
       (options) => this.#client.send(command, options),
       (answer) => (answer.NetworkInterface?.NetworkInterfaceId ? answer.NetworkInterface : undefined),
@@ -140,18 +126,23 @@ export class Ec2 {
     );
   }
 
-  /** The attachment id. Always on network card 0, which is what the limits count. */
+  /** The attachment id. */
   attach(
-    request: { readonly interfaceId: string; readonly instanceId: string; readonly deviceIndex: number },
+    request: {
+      readonly interfaceId: string;
+      readonly instanceId: string;
+      readonly deviceIndex: number;
+      readonly networkCard: number;
+    },
     signal?: AbortSignal,
   ): Promise<string> {
     const command = new AttachNetworkInterfaceCommand({
       NetworkInterfaceId: request.interfaceId,
       InstanceId: request.instanceId,
       DeviceIndex: request.deviceIndex,
-      NetworkCardIndex: 0,
+      NetworkCardIndex: request.networkCard,
     });
-    return this.#mutate(
+    return this.#transport.mutate(
       { action: "AttachNetworkInterface", mutation: true },
       request.interfaceId,
       (options) => this.#client.send(command, options),
@@ -165,185 +156,129 @@ export class Ec2 {
       NetworkInterfaceId: interfaceId,
       Attachment: { AttachmentId: attachmentId, DeleteOnTermination: true },
     });
-    const call = { action: "ModifyNetworkInterfaceAttribute", mutation: true };
-    await this.#mutate(call, interfaceId, (options) => this.#client.send(command, options), whole, signal);
+    await this.#change(
+      "ModifyNetworkInterfaceAttribute",
+      interfaceId,
+      (options) => this.#client.send(command, options),
+      signal,
+    );
   }
 
-  /** Takes `count` further secondary addresses, all or none, and answers which. Never to be repeated blindly. */
-  assign(
-    request: { readonly interfaceId: string; readonly subnetId: string; readonly count: number },
+  /** Replaces all groups of the interface. */
+  async setSecurityGroups(interfaceId: string, groups: readonly string[], signal?: AbortSignal): Promise<void> {
+    const command = new ModifyNetworkInterfaceAttributeCommand({
+      NetworkInterfaceId: interfaceId,
+      Groups: [...groups],
+    });
+    await this.#change(
+      "ModifyNetworkInterfaceAttribute",
+      interfaceId,
+      (options) => this.#client.send(command, options),
+      signal,
+    );
+  }
+
+  /** Takes `count` further blocks, all or none, and answers which (canonical CIDRs). Never to be repeated blindly. */
+  assign(request: AssignRequest, signal?: AbortSignal): Promise<readonly string[]> {
+    return request.unit === "ipv6-prefix" ? this.#assignIpv6(request, signal) : this.#assignIpv4(request, signal);
+  }
+
+  #assignIpv4(
+    { interfaceId, subnetId, count, unit = "address" }: AssignRequest,
     signal?: AbortSignal,
   ): Promise<readonly string[]> {
     const command = new AssignPrivateIpAddressesCommand({
-      NetworkInterfaceId: request.interfaceId,
-      SecondaryPrivateIpAddressCount: request.count,
+      NetworkInterfaceId: interfaceId,
+      ...ipv4Count({ count, unit }),
     });
-    return this.#mutate(
-      { action: "AssignPrivateIpAddresses", mutation: true, subnetId: request.subnetId },
-      request.interfaceId,
+    const call: TakingCall = { action: "AssignPrivateIpAddresses", mutation: true, subnetId, unit };
+    return this.#transport.mutate(
+      call,
+      interfaceId,
       (options) => this.#client.send(command, options),
       (answer) => {
         const addresses = (answer.AssignedPrivateIpAddresses ?? []).flatMap((one) => one.PrivateIpAddress ?? []);
-        return addresses.length > 0 ? addresses : undefined;
+        const prefixes = (answer.AssignedIpv4Prefixes ?? []).flatMap((one) => one.Ipv4Prefix ?? []);
+        return someOf(unit === "prefix" ? prefixes : addresses.map(addressBlock));
       },
       signal,
     );
   }
 
-  /** Gives secondary addresses and prefixes back, all or none. */
-  async unassign(
-    request: {
-      readonly interfaceId: string;
-      readonly addresses: readonly string[];
-      readonly prefixes: readonly string[];
-    },
+  #assignIpv6({ interfaceId, subnetId, count }: AssignRequest, signal?: AbortSignal): Promise<readonly string[]> {
+    const command = new AssignIpv6AddressesCommand({ NetworkInterfaceId: interfaceId, Ipv6PrefixCount: count });
+    const call: TakingCall = { action: "AssignIpv6Addresses", mutation: true, subnetId, unit: "ipv6-prefix" };
+    return this.#transport.mutate(
+      call,
+      interfaceId,
+      (options) => this.#client.send(command, options),
+      (answer) => someOf((answer.AssignedIpv6Prefixes ?? []).map(canonicalIpv6)),
+      signal,
+    );
+  }
+
+  /** Gives secondary addresses and IPv4 prefixes back, all or none. */
+  async unassignIpv4(
+    interfaceId: string,
+    { addresses, prefixes }: Pick<Carried, "addresses" | "prefixes">,
     signal?: AbortSignal,
   ): Promise<void> {
     const command = new UnassignPrivateIpAddressesCommand({
-      NetworkInterfaceId: request.interfaceId,
-      ...(request.addresses.length > 0 ? { PrivateIpAddresses: [...request.addresses] } : {}),
-      ...(request.prefixes.length > 0 ? { Ipv4Prefixes: [...request.prefixes] } : {}),
+      NetworkInterfaceId: interfaceId,
+      ...(addresses.length > 0 ? { PrivateIpAddresses: [...addresses] } : {}),
+      ...(prefixes.length > 0 ? { Ipv4Prefixes: [...prefixes] } : {}),
     });
-    const call = { action: "UnassignPrivateIpAddresses", mutation: true };
-    await this.#mutate(call, request.interfaceId, (options) => this.#client.send(command, options), whole, signal);
+    await this.#change(
+      "UnassignPrivateIpAddresses",
+      interfaceId,
+      (options) => this.#client.send(command, options),
+      signal,
+    );
+  }
+
+  /** Gives IPv6 prefixes back. */
+  async unassignIpv6(interfaceId: string, prefixes: readonly string[], signal?: AbortSignal): Promise<void> {
+    const command = new UnassignIpv6AddressesCommand({ NetworkInterfaceId: interfaceId, Ipv6Prefixes: [...prefixes] });
+    await this.#change("UnassignIpv6Addresses", interfaceId, (options) => this.#client.send(command, options), signal);
   }
 
   /** Never with Force: that is for failed instances, and leaves metadata and device indexes stale. */
   async detach(interfaceId: string, attachmentId: string, signal?: AbortSignal): Promise<void> {
     const command = new DetachNetworkInterfaceCommand({ AttachmentId: attachmentId });
-    const call = { action: "DetachNetworkInterface", mutation: true };
-    await this.#mutate(call, interfaceId, (options) => this.#client.send(command, options), whole, signal);
+    await this.#change("DetachNetworkInterface", interfaceId, (options) => this.#client.send(command, options), signal);
   }
 
   async deleteInterface(interfaceId: string, signal?: AbortSignal): Promise<void> {
     const command = new DeleteNetworkInterfaceCommand({ NetworkInterfaceId: interfaceId });
-    const call = { action: "DeleteNetworkInterface", mutation: true };
-    await this.#mutate(call, interfaceId, (options) => this.#client.send(command, options), whole, signal);
+    await this.#change("DeleteNetworkInterface", interfaceId, (options) => this.#client.send(command, options), signal);
   }
 
   close(): void {
     this.#client.destroy();
   }
 
-  /** One mutation, once, in the turn of `key`. `take` answers undefined when the answer lacks what it must have. */
-  #mutate<Answer extends Answered, Output>(
-    call: Call,
-    key: string,
-    send: Send<Answer>,
-    take: (answer: Answer) => Output | undefined,
-    signal?: AbortSignal,
-  ): Promise<Output> {
-    let sent = false;
-    const attempt = async () => {
-      sent = true;
-      return this.#attempt(call, send, take, signal);
-    };
-    return this.#queues.run(key, attempt, signal).catch((error) => {
-      if (sent) throw error;
-      // Aborted while waiting for its turn: certainly without effect.
-      throw failureOf(cancelled(error), { ...call, mutation: false });
-    });
-  }
-
-  async #persist<Answer extends Answered>(call: Call, send: Send<Answer>, signal?: AbortSignal): Promise<Answer> {
-    const { describeRetries, describeRetryBaseMs, attemptLimitMs } = this.#world.limits;
-    const pauses = new Pauses(this.#world, {
-      baseMs: describeRetryBaseMs,
-      maxMs: describeRetryBaseMs * 8,
-      limitMs: (describeRetries + 1) * attemptLimitMs,
-    });
-    for (let retry = 0; ; retry++) {
-      try {
-        return await this.#attempt(call, send, whole, signal);
-      } catch (error) {
-        const passing = ["throttled", "transient"].includes(ec2FailureOf(error)?.class ?? "");
-        if (!passing || retry >= describeRetries || signal?.aborted) throw error;
-        const paused = await pauses.pause(signal).catch((reason) => {
-          throw failureOf(cancelled(reason), call);
-        });
-        if (!paused) throw error;
-      }
-    }
-  }
-
-  async #pages<Answer extends Page, Item>(
-    action: string,
-    filters: Filters,
-    send: (page: PageRequest, options: { abortSignal: AbortSignal }) => Promise<Answer>,
-    items: (answer: Answer) => Item[] | undefined,
-    signal?: AbortSignal,
-  ): Promise<Item[]> {
-    const call = { action, mutation: false };
-    const Filters = asFilters(filters);
-    const all: Item[] = [];
-    let token: string | undefined;
-    for (let pages = 0; pages < PAGES_LIMIT; pages++) {
-      const page = { Filters, MaxResults: PAGE_SIZE, ...(token === undefined ? {} : { NextToken: token }) };
-      const answer = await this.#persist(call, (options) => send(page, options), signal);
-      all.push(...(items(answer) ?? []));
-      token = answer.NextToken;
-      if (!token) return all;
-    }
-    throw failureOf(new Error(`the answer has more than ${PAGES_LIMIT} pages`), call);
-  }
-
-  /** One attempt with its limit, told to telemetry. */
-  async #attempt<Answer extends Answered, Output>(
-    call: Call,
-    send: Send<Answer>,
-    take: (answer: Answer) => Output | undefined,
-    signal?: AbortSignal,
-  ): Promise<Output> {
-    const { clock, telemetry, limits } = this.#world;
-    const startedAtMs = clock.monotonicMs();
-    const finished = (code: string, requestId: string) => {
-      telemetry.cloudCall({ action: call.action, code, durationMs: clock.monotonicMs() - startedAtMs, requestId });
-    };
-    const stop = new AbortController();
-    const abort = () => stop.abort(cancelled(signal?.reason));
-    if (signal?.aborted) abort();
-    signal?.addEventListener("abort", abort, { once: true });
-    const cancel = clock.after(limits.attemptLimitMs, () => {
-      stop.abort(Object.assign(new Error(`no answer within ${limits.attemptLimitMs} ms`), { name: "TimeoutError" }));
-    });
-    try {
-      // The SDK looks at the signal only once it has credentials; the race bounds that part as well.
-      const stopped = new Promise<never>((_, reject) => {
-        if (stop.signal.aborted) reject(stop.signal.reason);
-        stop.signal.addEventListener("abort", () => reject(stop.signal.reason), { once: true });
-      });
-      const answer = await Promise.race([send({ abortSignal: stop.signal }), stopped]);
-      const output = take(answer);
-      if (output === undefined) {
-        throw Object.assign(new Error("the answer lacks its result"), { $metadata: answer.$metadata });
-      }
-      finished("ok", answer.$metadata.requestId ?? "");
-      return output;
-    } catch (thrown) {
-      const error = failureOf(thrown, call);
-      const failure = ec2FailureOf(error);
-      finished(failure?.ec2Code ?? error.code, failure?.requestId ?? "");
-      throw error;
-    } finally {
-      cancel();
-      signal?.removeEventListener("abort", abort);
-    }
+  /** A change of which the answer tells nothing but that it was made. */
+  async #change(action: string, interfaceId: string, send: SendPlain, signal: AbortSignal | undefined): Promise<void> {
+    await this.#transport.mutate({ action, mutation: true }, interfaceId, send, whole, signal);
   }
 }
 
-function whole<Answer>(answer: Answer): Answer {
-  return answer;
+/** What every answer has. */
+type SendPlain = Parameters<Ec2Transport["mutate"]>[2];
+
+interface AssignRequest {
+  readonly interfaceId: string;
+  readonly subnetId: string;
+  readonly count: number;
+  /** Absent = "address". */
+  readonly unit?: BlockUnit;
 }
 
-function asFilters(filters: Filters): Filter[] {
-  const list = Object.entries(filters).map(([Name, values]) => ({ Name, Values: [...values] }));
-  if (list.length === 0 || list.some((one) => one.Values.length === 0)) {
-    throw new EnidError("ENID_INTERNAL", { detail: "a describe without filter values would describe the account" });
-  }
-  return list;
+function ipv4Count({ count, unit }: { readonly count: number; readonly unit: BlockUnit }) {
+  return unit === "prefix" ? { Ipv4PrefixCount: count } : { SecondaryPrivateIpAddressCount: count };
 }
 
-function cancelled(reason: unknown): Error {
-  const detail = reason instanceof Error ? reason.message : "by the caller";
-  return Object.assign(new Error(`cancelled: ${detail}`, { cause: reason }), { name: "Cancelled" });
+/** An assign that succeeded assigned something: an answer without it was cut off. */
+function someOf(blocks: readonly string[]): readonly string[] | undefined {
+  return blocks.length > 0 ? blocks : undefined;
 }

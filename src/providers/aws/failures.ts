@@ -1,5 +1,6 @@
 import { EnidError, type ErrorCode, type ErrorValues } from "../../errors.ts";
 import type { FailureClass, StepFailure } from "../../manager/ports/index.ts";
+import type { BlockUnit } from "../../planning/index.ts";
 
 /** A failure of one EC2 call, as the provider itself looks at it. Carried as `details` of the EnidError. */
 export interface Ec2Failure extends StepFailure {
@@ -33,6 +34,8 @@ export interface FailureRule {
   /** Of a mutating call; describes never have one. */
   readonly effect: StepFailure["effect"];
   readonly symptom?: Symptom;
+  /** What the subnet lacks, where the code itself says so; else it is what was asked for. */
+  readonly unit?: BlockUnit;
 }
 
 /**
@@ -52,7 +55,7 @@ export const FAILURE_RULES: readonly FailureRule[] = [
 
   // The subnet cannot give what was asked for: three forms of one fact.
   { code: "InsufficientFreeAddressesInSubnet", class: "subnet-exhausted", effect: "none" },
-  { code: "InsufficientCidrBlocks", class: "subnet-exhausted", effect: "none" },
+  { code: "InsufficientCidrBlocks", class: "subnet-exhausted", effect: "none", unit: "prefix" },
   {
     code: "InvalidParameterValue",
     message: /sufficient free ipv[46] /i,
@@ -80,7 +83,7 @@ export const FAILURE_RULES: readonly FailureRule[] = [
   { code: "InvalidInstanceID.NotFound", class: "gone", effect: "none" },
   {
     code: "InvalidParameterValue",
-    message: /addresses are not assigned to interface/i,
+    message: /are not assigned to interface/i,
     class: "gone",
     effect: "none",
     symptom: "not-assigned",
@@ -127,6 +130,10 @@ export const FAILURE_RULES: readonly FailureRule[] = [
   { code: "SecurityGroupsPerInterfaceLimitExceeded", class: "configuration", effect: "none" },
   { code: "SecurityGroupsPerInstanceLimitExceeded", class: "configuration", effect: "none" },
   { code: "NetworkInterfaceLimitExceeded", class: "configuration", effect: "none" },
+  // No public source has EC2's text for an IPv6 prefix of a subnet without IPv6, or its code for prefixes on Xen.
+  { code: "InvalidParameterValue", message: /ipv6 cidr/i, class: "configuration", effect: "none" },
+  { code: "Unsupported", class: "configuration", effect: "none" },
+  { code: "UnsupportedOperation", class: "configuration", effect: "none" },
   { code: "TagLimitExceeded", class: "configuration", effect: "none" },
 
   // Something was made with this token, by other parameters.
@@ -154,7 +161,7 @@ interface Thrown {
 /** What a thrown thing of the SDK means. `mutation` false: a describe, which never has an effect. */
 export function failureOf(
   thrown: unknown,
-  call: { readonly action: string; readonly mutation: boolean; readonly subnetId?: string },
+  call: { readonly action: string; readonly mutation: boolean; readonly subnetId?: string; readonly unit?: BlockUnit },
 ): EnidError {
   const seen = look(thrown);
   const known = judge(seen);
@@ -166,6 +173,7 @@ export function failureOf(
     effect: call.mutation ? known.effect : "none",
     symptom: known.symptom,
     ...(call.subnetId === undefined ? {} : { subnetId: call.subnetId }),
+    ...(known.class === "subnet-exhausted" ? { unit: lacking(known.unit, call.unit) } : {}),
   };
   const [code, values] = told(failure, known.answered, seen);
   return new EnidError(code, values, { cause: thrown, details: failure });
@@ -182,12 +190,18 @@ export function symptomOf(error: unknown): Symptom | undefined {
   return ec2FailureOf(error)?.symptom;
 }
 
+/** No /80 is a matter of IPv6 whatever the code; no CIDR block is a matter of prefixes whatever else was asked for. */
+function lacking(told: BlockUnit | undefined, asked: BlockUnit = "address"): BlockUnit {
+  return asked === "ipv6-prefix" ? asked : (told ?? asked);
+}
+
 function judge(seen: Thrown): {
   class: FailureClass;
   effect: StepFailure["effect"];
   code: string;
   answered: boolean;
   symptom: Symptom | undefined;
+  unit?: BlockUnit | undefined;
 } {
   if (seen.ec2Code !== undefined || seen.name === "CredentialsProviderError") {
     const code = seen.ec2Code ?? seen.name;
@@ -199,7 +213,7 @@ function judge(seen: Thrown): {
     if (rule.code === "*" && seen.status === 429) {
       return { class: "throttled", effect: "none", code, answered: true, symptom: undefined };
     }
-    return { class: rule.class, effect: rule.effect, code, answered: true, symptom: rule.symptom };
+    return { class: rule.class, effect: rule.effect, code, answered: true, symptom: rule.symptom, unit: rule.unit };
   }
   // The answer was not EC2's error document (a page of a proxy or load balancer, a cut-off answer), or none came.
   const neverSent =
@@ -217,6 +231,12 @@ function ruleFor(code: string, message: string): FailureRule {
   return rule;
 }
 
+/** What stands before "free addresses" in the text of an exhausted subnet. */
+const PREFIXES: Readonly<Record<Exclude<BlockUnit, "address">, string>> = {
+  prefix: "a contiguous /28",
+  "ipv6-prefix": "an IPv6 /80",
+};
+
 function told(failure: Ec2Failure, answered: boolean, seen: Thrown): [ErrorCode, ErrorValues] {
   const { action, ec2Code } = failure;
   const detail = shorten(answered || seen.status === undefined ? seen.message : unreadable(seen));
@@ -226,7 +246,9 @@ function told(failure: Ec2Failure, answered: boolean, seen: Thrown): [ErrorCode,
   if (failure.class === "throttled") return ["ENID_EC2_THROTTLED", { action, code: ec2Code, retryAt }];
   if (failure.class === "unauthorized") return ["ENID_EC2_UNAUTHORIZED", { action, detail: `${ec2Code}: ${detail}` }];
   if (failure.class === "subnet-exhausted") {
-    return ["ENID_SUBNET_EMPTY", { subnetId: failure.subnetId ?? "", freeAddresses: "too few", retryAt }];
+    const { subnetId = "", unit = "address" } = failure;
+    if (unit === "address") return ["ENID_SUBNET_EMPTY", { subnetId, freeAddresses: "too few", retryAt }];
+    return ["ENID_SUBNET_NO_PREFIX", { subnetId, what: PREFIXES[unit], retryAt }];
   }
   return ["ENID_EC2_FAILED", { action, code: ec2Code, detail }];
 }

@@ -1,15 +1,21 @@
 import type { NetworkInterface } from "@aws-sdk/client-ec2";
 import type { Clock } from "../../adapters/index.ts";
-import type { ObservedInterface } from "../../manager/ports/index.ts";
+import type { ObservedInterface, OtherIpam, Selection } from "../../manager/ports/index.ts";
+import { type Carried, canonicalIpv6 } from "./block-units.ts";
+import { OTHER_IPAM_NAMES, offLimits, otherIpamOf } from "./foreign.ts";
 import type { MetadataInterface } from "./metadata.ts";
 import { TAG_INSTANCE } from "./options.ts";
 import { missingTag, tagsOf } from "./subnets.ts";
 
 /** An interface as EC2 described it, with what decides whether it may be touched. */
-export interface KnownInterface extends Omit<ObservedInterface, "foreign"> {
+export interface KnownInterface
+  extends Carried,
+    Omit<ObservedInterface, "foreign" | "foreignBecause" | "ipv6Prefixes"> {
   readonly tags: Readonly<Record<string, string>>;
   /** Why it must not be touched, whatever the settings say. Undefined: it may. */
   readonly offLimits: string | undefined;
+  /** The other IPAM program whose it is. Undefined: of none, as far as its marks say. */
+  readonly otherIpam: OtherIpam | undefined;
 }
 
 /** Of an EC2 answer (describe or create). Ranges of subnets are not in it: `subnetCidr` is passed. */
@@ -18,11 +24,13 @@ export function fromEc2(described: NetworkInterface, instanceId: string, subnetC
   const attached = isAttached(described) && attachment?.InstanceId === instanceId;
   const tags = tagsOf(described.TagSet);
   const primaryAddress = described.PrivateIpAddress ?? "";
+  const deviceIndex = attached ? (attachment.DeviceIndex ?? -1) : -1;
+  const networkCard = attached ? (attachment.NetworkCardIndex ?? 0) : 0;
   return {
     id: described.NetworkInterfaceId ?? "",
     mac: (described.MacAddress ?? "").toLowerCase(),
-    deviceIndex: attached ? (attachment.DeviceIndex ?? -1) : -1,
-    networkCard: attached ? (attachment.NetworkCardIndex ?? 0) : 0,
+    deviceIndex,
+    networkCard,
     subnetId: described.SubnetId ?? "",
     subnetCidr,
     primaryAddress,
@@ -36,8 +44,12 @@ export function fromEc2(described: NetworkInterface, instanceId: string, subnetC
         : address.PrivateIpAddress,
     ),
     prefixes: (described.Ipv4Prefixes ?? []).flatMap((prefix) => prefix.Ipv4Prefix ?? []),
+    ipv6Prefixes: (described.Ipv6Prefixes ?? []).flatMap((prefix) =>
+      prefix.Ipv6Prefix === undefined ? [] : canonicalIpv6(prefix.Ipv6Prefix),
+    ),
     tags,
-    offLimits: offLimits(described),
+    offLimits: offLimits(described, tags, deviceIndex === 0 && networkCard === 0),
+    otherIpam: otherIpamOf(described, tags),
   };
 }
 
@@ -47,15 +59,8 @@ export function isAttached(described: NetworkInterface): boolean {
   return described.Attachment?.AttachmentId !== undefined && status !== "detaching" && status !== "detached";
 }
 
-function offLimits(described: NetworkInterface): string | undefined {
-  if (described.RequesterManaged) return `managed by ${described.RequesterId || "an AWS service"}`;
-  if (described.Operator?.Managed) return `managed by ${described.Operator.Principal || "an operator"}`;
-  const type = described.InterfaceType;
-  if (type !== undefined && type !== "interface") return `of type ${type}`;
-  // Device indexes count per card, and the limits are those of card 0.
-  const card = described.Attachment?.NetworkCardIndex ?? 0;
-  return card > 0 ? `on network card ${card}` : undefined;
-}
+/** With no tag to exclude, none is excluded by tags. */
+type ForeignSelection = Pick<Selection, "excludeInterfaceTags" | "adoptInterfacesOf">;
 
 /**
  * What this process knows of the node's interfaces beyond what metadata shows: tags, attachment ids, who made them.
@@ -64,15 +69,15 @@ function offLimits(described: NetworkInterface): string | undefined {
 export class InterfaceMemory {
   readonly #known = new Map<string, { readonly known: KnownInterface; readonly atMs: number }>();
   readonly #clock: Clock;
-  #excludeTags: Readonly<Record<string, string>> = {};
+  #selection: ForeignSelection = { excludeInterfaceTags: {} };
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Interfaces with all these tags are foreign from now on. Empty: none is, by tags. */
-  exclude(tags: Readonly<Record<string, string>>): void {
-    this.#excludeTags = tags;
+  /** What the settings say of foreign interfaces, from now on. */
+  select(selection: ForeignSelection): void {
+    this.#selection = selection;
   }
 
   get(id: string): KnownInterface | undefined {
@@ -93,26 +98,35 @@ export class InterfaceMemory {
 
   /**
    * EC2 listed all there are: the rest is forgotten. What was put after `sinceMs` (monotonic) stays as it is: the answer
-   * of a change is newer than a list that lags it.
+   * of a change is newer than a list that lags it. Whose it is (tags, managed by whom) is of the list all the same:
+   * changes carry that along from before.
    */
   replaceAll(listed: readonly KnownInterface[], sinceMs: number): void {
     const newer = [...this.#known.values()].filter((entry) => entry.atMs > sinceMs);
     this.#known.clear();
     for (const known of listed) this.put(known);
-    for (const entry of newer) this.#known.set(entry.known.id, entry);
+    for (const { known, atMs } of newer) {
+      const { tags, offLimits, otherIpam } = this.get(known.id) ?? known;
+      this.#known.set(known.id, { known: { ...known, tags, offLimits, otherIpam }, atMs });
+    }
   }
 
-  /** Why the interface must not be touched, or undefined. */
+  /** Why the interface must not be touched, as half a sentence; or undefined. */
   whyForeign(known: KnownInterface): string | undefined {
     if (known.offLimits !== undefined) return known.offLimits;
-    const excluded =
-      Object.keys(this.#excludeTags).length > 0 && missingTag(known.tags, this.#excludeTags) === undefined;
-    return excluded ? "excluded by exclude-interface-tags" : undefined;
+    const { excludeInterfaceTags: excluded, adoptInterfacesOf: adopted = [] } = this.#selection;
+    if (Object.keys(excluded).length > 0 && missingTag(known.tags, excluded) === undefined) {
+      return "excluded by exclude-interface-tags";
+    }
+    // The VPC CNI puts its tag on every interface of its node, so that one of enid may carry it.
+    const { otherIpam } = known;
+    if (otherIpam === undefined || known.madeBy === "enid" || adopted.includes(otherIpam)) return undefined;
+    return `of ${OTHER_IPAM_NAMES[otherIpam]}`;
   }
 
   observed(known: KnownInterface): ObservedInterface {
-    const { tags: _tags, offLimits: _offLimits, ...rest } = known;
-    return { ...rest, foreign: this.whyForeign(known) !== undefined };
+    const { tags: _tags, offLimits: _offLimits, otherIpam: _otherIpam, ipv6Prefixes, ...rest } = known;
+    return { ...rest, ...ipv6Part(ipv6Prefixes), ...foreignPart(this.whyForeign(known)) };
   }
 
   /**
@@ -122,7 +136,8 @@ export class InterfaceMemory {
    */
   observedFromMetadata(seen: MetadataInterface): ObservedInterface | undefined {
     const known = this.get(seen.id);
-    const foreign = known === undefined || this.whyForeign(known) !== undefined;
+    const judged = known === undefined ? { foreign: true } : foreignPart(this.whyForeign(known));
+    const { foreign } = judged;
     if (seen.addresses === undefined && !(known !== undefined && foreign)) return undefined;
     const [primaryAddress = "", ...addresses] = seen.addresses ?? [];
     return {
@@ -136,20 +151,19 @@ export class InterfaceMemory {
       securityGroups: seen.securityGroups,
       attachmentId: known?.attachmentId ?? "",
       madeBy: known?.madeBy ?? "other",
-      foreign,
+      ...judged,
       attached: true,
       addresses,
       prefixes: seen.prefixes,
+      ...ipv6Part(seen.ipv6Prefixes),
     };
   }
 }
 
-/** The blocks an interface carries, as canonical CIDRs. */
-export function blocksOf(carried: Pick<KnownInterface, "addresses" | "prefixes">): readonly string[] {
-  return [...carried.addresses.map(addressBlock), ...carried.prefixes];
+function foreignPart(because: string | undefined): Pick<ObservedInterface, "foreign" | "foreignBecause"> {
+  return because === undefined ? { foreign: false } : { foreign: true, foreignBecause: because };
 }
 
-/** "10.0.1.7" → "10.0.1.7/32" */
-export function addressBlock(address: string): string {
-  return `${address}/32`;
+function ipv6Part(ipv6Prefixes: readonly string[]): Pick<ObservedInterface, "ipv6Prefixes"> {
+  return ipv6Prefixes.length > 0 ? { ipv6Prefixes } : {};
 }

@@ -7,8 +7,8 @@ import type { Surroundings } from "./options.ts";
 
 /**
  * What the instance type can hold: from EC2, else (with an event) from the table shipped with enid; unknown to both is
- * ENID_INSTANCE_TYPE_UNKNOWN. Of several network cards only the default one counts: an attachment that names no other
- * goes there, and the type's own maximum is the sum over all cards.
+ * ENID_INSTANCE_TYPE_UNKNOWN. Of several network cards each has its own limit, the default one comes first: an attachment
+ * that names no other goes there. The type's own maximum is the sum over all cards.
  */
 export async function readLimits(
   world: Surroundings,
@@ -42,7 +42,18 @@ export async function readLimits(
     fields: { instanceType, maxInterfaces: row.maxInterfaces, ipv4PerInterface: row.ipv4PerInterface },
   });
   const { maxInterfaces, ipv4PerInterface, hypervisor, bareMetal } = row;
-  return { maxInterfaces, ipv4PerInterface, source: "table", hypervisor, bareMetal };
+  const byCard = row.interfacesByCard.map((one) => ({ card: one.card, maxInterfaces: one.interfaces }));
+  const cards = cardsPart(byCard, row.defaultNetworkCard);
+  return { maxInterfaces, ipv4PerInterface, ...cards, source: "table", hypervisor, bareMetal };
+}
+
+type Card = NonNullable<InstanceLimits["cards"]>[number];
+
+/** The cards that take interfaces, the default one first, then by index. Nothing for a type with one card. */
+function cardsPart(cards: readonly Card[], defaultCard: number): Pick<InstanceLimits, "cards"> {
+  const rank = ({ card }: Card) => (card === defaultCard ? -1 : card);
+  const usable = cards.filter((one) => one.maxInterfaces > 0).sort((a, b) => rank(a) - rank(b));
+  return usable.length > 1 ? { cards: usable } : {};
 }
 
 /** Undefined when the answer lacks the figures. */
@@ -55,9 +66,14 @@ export function limitsFromEc2(info: InstanceTypeInfo): InstanceLimits | undefine
   const maxInterfaces =
     card?.MaximumNetworkInterfaces ?? (cards.length > 1 ? undefined : network?.MaximumNetworkInterfaces);
   if (!maxInterfaces || !ipv4PerInterface) return undefined;
+  const byCard = cards.map((one) => ({
+    card: one.NetworkCardIndex ?? 0,
+    maxInterfaces: one.MaximumNetworkInterfaces ?? 0,
+  }));
   return {
     maxInterfaces,
     ipv4PerInterface,
+    ...cardsPart(byCard, defaultCard),
     source: "ec2",
     // Absent on bare metal.
     hypervisor: info.Hypervisor === "nitro" || info.Hypervisor === "xen" ? info.Hypervisor : "",

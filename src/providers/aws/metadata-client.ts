@@ -1,21 +1,11 @@
-import { Agent, request } from "node:http";
-import type { Cancel } from "../../adapters/index.ts";
 import { EnidError } from "../../errors.ts";
-import type { Surroundings } from "./options.ts";
+import { metadataOverSockets } from "./metadata-sockets.ts";
+import type { MetadataAnswer, MetadataExchange, Surroundings } from "./options.ts";
 import { Pauses } from "./waiting.ts";
 
 /** What a node asks for: EC2's maximum. Renewed when a twentieth of it is left. */
 const TOKEN_TTL_SECONDS = 21_600;
 const TOKEN_RENEW_BEFORE_MS = (TOKEN_TTL_SECONDS * 1_000) / 20;
-/** Answers are identifiers and short lists; a tree of 15 interfaces × 50 addresses stays far below. */
-const ANSWER_LIMIT_BYTES = 256 * 1024;
-/** Metadata limits the connections of an instance, and shares 1024 packets/s with DNS. */
-const CONNECTIONS = 4;
-
-interface Answer {
-  readonly status: number;
-  readonly body: string;
-}
 
 interface Token {
   readonly value: string;
@@ -32,11 +22,12 @@ interface Token {
 export class MetadataClient {
   readonly endpoint: string;
   readonly #world: Surroundings;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
+  readonly #exchange: MetadataExchange;
   #token: Promise<Token> | undefined;
 
-  constructor(world: Surroundings, endpoint: string) {
+  constructor(world: Surroundings, endpoint: string, exchange: MetadataExchange = metadataOverSockets()) {
     this.#world = world;
+    this.#exchange = exchange;
     this.endpoint = endpoint.replace(/\/+$/, "");
     if (!URL.canParse(this.endpoint)) throw this.#unreachable("the endpoint is not a URL");
   }
@@ -64,7 +55,7 @@ export class MetadataClient {
   }
 
   close(): void {
-    this.#agent.destroy();
+    this.#exchange.close();
   }
 
   /** The shared token; `spent` is one that metadata no longer takes. */
@@ -100,7 +91,7 @@ export class MetadataClient {
     path: string,
     headers: Record<string, string>,
     signal?: AbortSignal,
-  ): Promise<Answer> {
+  ): Promise<MetadataAnswer> {
     const { metadataAttempts, metadataRetryBaseMs, metadataTimeoutMs } = this.#world.limits;
     const pauses = new Pauses(this.#world, {
       baseMs: metadataRetryBaseMs,
@@ -121,37 +112,20 @@ export class MetadataClient {
     }
   }
 
-  #once(method: string, path: string, headers: Record<string, string>, signal?: AbortSignal): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      let cancelTimeout: Cancel = () => undefined;
-      const settle = (finish: () => void) => {
-        cancelTimeout();
-        signal?.removeEventListener("abort", abort);
-        finish();
-      };
-      const abort = () => call.destroy(new Error("cancelled by the caller"));
-      const call = request(`${this.endpoint}${path}`, { method, headers, agent: this.#agent }, (response) => {
-        const chunks: Buffer[] = [];
-        let sizeBytes = 0;
-        response.on("data", (chunk: Buffer) => {
-          sizeBytes += chunk.length;
-          if (sizeBytes > ANSWER_LIMIT_BYTES) call.destroy(new Error(`the answer exceeds ${ANSWER_LIMIT_BYTES} bytes`));
-          else chunks.push(chunk);
-        });
-        response.on("end", () =>
-          settle(() => {
-            if (response.complete)
-              resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8") });
-            else reject(new Error("the answer was cut off"));
-          }),
-        );
-        response.on("error", (error) => settle(() => reject(error)));
-      });
-      call.on("error", (error) => settle(() => reject(error)));
-      cancelTimeout = this.#world.clock.after(this.#world.limits.metadataTimeoutMs, () => call.destroy(new Timeout()));
-      if (signal?.aborted) abort();
-      else signal?.addEventListener("abort", abort, { once: true });
-      call.end();
+  #once(
+    method: "GET" | "PUT",
+    path: string,
+    headers: Record<string, string>,
+    signal?: AbortSignal,
+  ): Promise<MetadataAnswer> {
+    const stop = new AbortController();
+    const abort = () => stop.abort(new Error("cancelled by the caller"));
+    const cancel = this.#world.clock.after(this.#world.limits.metadataTimeoutMs, () => stop.abort(new Timeout()));
+    if (signal?.aborted) abort();
+    else signal?.addEventListener("abort", abort, { once: true });
+    return this.#exchange.send({ method, url: `${this.endpoint}${path}`, headers, signal: stop.signal }).finally(() => {
+      cancel();
+      signal?.removeEventListener("abort", abort);
     });
   }
 

@@ -1,4 +1,5 @@
 import { EnidError } from "../../errors.ts";
+import { canonicalPrefix } from "./block-units.ts";
 import type { MetadataClient } from "./metadata-client.ts";
 
 /** Who the node is, as instance metadata says. Fixed for the life of the instance. */
@@ -26,6 +27,10 @@ export interface MetadataInterface {
   /** The primary address first. Undefined: none is shown (not yet populated, IPv6-only, or EFA-only). */
   readonly addresses: readonly string[] | undefined;
   readonly prefixes: readonly string[];
+  /** Canonical. */
+  readonly ipv6Prefixes: readonly string[];
+  /** False: its prefixes could not be read, so that what is missing above means nothing. */
+  readonly complete: boolean;
   readonly securityGroups: readonly string[];
 }
 
@@ -85,17 +90,20 @@ async function readInterface(
 ): Promise<MetadataInterface | undefined> {
   const folder = `/latest/meta-data/network/interfaces/macs/${mac}`;
   const line = async (key: string) => (await metadata.text(`${folder}/${key}`, signal))?.trim();
-  const [id, number, card, subnetId, subnetCidr, addresses, prefixes, securityGroups] = await Promise.all([
-    line("interface-id"),
-    line("device-number"),
-    // The documentation calls it network-card-index, instances serve network-card; absent on types with one card.
-    line("network-card"),
-    line("subnet-id"),
-    line("subnet-ipv4-cidr-block"),
-    metadata.lines(`${folder}/local-ipv4s`, signal),
-    metadata.lines(`${folder}/ipv4-prefix`, signal),
-    metadata.lines(`${folder}/security-group-ids`, signal),
-  ]);
+  const [id, number, card, subnetId, subnetCidr, addresses, prefixes, ipv6Prefixes, securityGroups] = await Promise.all(
+    [
+      line("interface-id"),
+      line("device-number"),
+      // The documentation calls it network-card-index, instances serve network-card; absent on types with one card.
+      line("network-card"),
+      line("subnet-id"),
+      line("subnet-ipv4-cidr-block"),
+      metadata.lines(`${folder}/local-ipv4s`, signal),
+      readPrefixes(metadata, `${folder}/ipv4-prefix`, signal),
+      readPrefixes(metadata, `${folder}/ipv6-prefix`, signal),
+      metadata.lines(`${folder}/security-group-ids`, signal),
+    ],
+  );
   const deviceIndex = wholeNumber(number);
   const networkCard = card === undefined ? 0 : wholeNumber(card);
   if (id === undefined || subnetId === undefined || deviceIndex === undefined || networkCard === undefined) {
@@ -112,8 +120,29 @@ async function readInterface(
     subnetCidr: subnetCidr ?? "",
     addresses: addresses === undefined || addresses.length === 0 ? undefined : addresses,
     prefixes: prefixes ?? [],
+    ipv6Prefixes: ipv6Prefixes ?? [],
+    complete: prefixes !== undefined && ipv6Prefixes !== undefined,
     securityGroups: securityGroups ?? [],
   };
+}
+
+/**
+ * The lines of a prefix key, canonical. 404 is none (or not yet: metadata does not tell the two apart). Undefined when it
+ * cannot be read for another reason or holds what is no prefix: that says nothing of the prefixes, and the rest of the
+ * interface is worth having all the same.
+ */
+async function readPrefixes(
+  metadata: MetadataClient,
+  path: string,
+  signal?: AbortSignal,
+): Promise<readonly string[] | undefined> {
+  try {
+    const lines = ((await metadata.lines(path, signal)) ?? []).map(canonicalPrefix);
+    return lines.every((line) => line !== undefined) ? lines : undefined;
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    return undefined;
+  }
 }
 
 type Document = Pick<Identity, "instanceId" | "instanceType" | "region" | "availabilityZone">;

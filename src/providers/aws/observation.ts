@@ -48,8 +48,8 @@ export class Observer {
     for (const one of seen.interfaces) {
       this.#ranges.learn(one.subnetId, one.subnetCidr);
       const observed = this.#memory.observedFromMetadata(one);
-      if (observed === undefined) complete = false;
-      else interfaces.push(observed);
+      if (observed === undefined || !one.complete) complete = false;
+      if (observed !== undefined) interfaces.push(observed);
     }
     return { source: "metadata", complete, startedAtMs, interfaces: interfaces.sort(byDeviceIndex) };
   }
@@ -91,5 +91,5 @@ export class Observer {
 }
 
 function byDeviceIndex(a: ObservedInterface, b: ObservedInterface): number {
-  return a.deviceIndex - b.deviceIndex || a.id.localeCompare(b.id);
+  return a.networkCard - b.networkCard || a.deviceIndex - b.deviceIndex || a.id.localeCompare(b.id);
 }

@@ -1,3 +1,4 @@
+import type { EC2ClientConfig } from "@aws-sdk/client-ec2";
 import type { Clock, Random } from "../../adapters/index.ts";
 import type { Telemetry } from "../../manager/ports/index.ts";
 
@@ -16,12 +17,47 @@ export interface AwsProviderOptions {
   /** Base URLs of the AWS services. Default: the environment's, else those of the Region. */
   readonly endpoints?: { readonly ec2?: string; readonly sts?: string };
   readonly limits?: Partial<AwsLimits>;
+  /** How requests travel. Absent, as in production: over sockets. Tests let them stay inside the process. */
+  readonly transport?: Transport;
+}
+
+/** A way to the AWS services and to instance metadata that is not a socket. */
+export interface Transport {
+  /**
+   * A request handler for one client of the SDK, which destroys it with itself. `requestTimeoutMs` is the longest time
+   * to the head of an answer; then the handler rejects with an error of name TimeoutError, as the SDK's own does.
+   */
+  readonly requestHandler: (requestTimeoutMs: number) => NonNullable<EC2ClientConfig["requestHandler"]>;
+  readonly metadata: MetadataExchange;
+}
+
+/** Single requests to instance metadata; time limits, tokens and further tries are the client's. */
+export interface MetadataExchange {
+  /** Rejects when no whole answer comes, and with the signal's reason once that is aborted. */
+  send(request: MetadataRequest): Promise<MetadataAnswer>;
+  close(): void;
+}
+
+export interface MetadataRequest {
+  readonly method: "GET" | "PUT";
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+}
+
+export interface MetadataAnswer {
+  readonly status: number;
+  readonly body: string;
 }
 
 /** How long and how often the provider tries. Tests shorten them; production uses `DEFAULT_LIMITS`. */
 export interface AwsLimits {
   /** Mutating calls under way at once over all interfaces; one interface never has more than one. */
   readonly mutationsAtOnce: number;
+  /** The part of the account's bucket of each EC2 action that this node takes for itself. Above 0, at most 1. */
+  readonly bucketShare: number;
+  /** How long a request may wait for a token of that bucket. */
+  readonly tokenLimitMs: number;
   /** TCP connect to the endpoint. */
   readonly connectTimeoutMs: number;
   /** From sending a request to the head of the answer; also the longest silence within an answer. */
@@ -43,7 +79,10 @@ export interface AwsLimits {
   readonly additionLookMs: number;
   /** How long a describe may show what was before a change; what it shows as new is believed after that. */
   readonly describeLagMs: number;
-  /** How long a detach may take before the step is given back to be settled later. */
+  /**
+   * How long a removal waits for a detach before the step is given back to be settled later: longer than the usual 2-3 s,
+   * far shorter than the bad cases of minutes, which must not hold up the steps of other interfaces.
+   */
   readonly detachLimitMs: number;
   /** Pause before the first look after a detach, which takes EC2 2-3 s; doubles up to `lookMaxMs`. */
   readonly detachBaseMs: number;
@@ -55,6 +94,8 @@ export interface AwsLimits {
 
 export const DEFAULT_LIMITS: AwsLimits = {
   mutationsAtOnce: 4,
+  bucketShare: 0.25,
+  tokenLimitMs: 10_000,
   connectTimeoutMs: 2_000,
   requestTimeoutMs: 10_000,
   attemptLimitMs: 20_000,
@@ -66,7 +107,7 @@ export const DEFAULT_LIMITS: AwsLimits = {
   newInterfaceGraceMs: 30_000,
   additionLookMs: 8_000,
   describeLagMs: 5_000,
-  detachLimitMs: 120_000,
+  detachLimitMs: 15_000,
   detachBaseMs: 1_500,
   metadataTimeoutMs: 1_000,
   metadataAttempts: 4,
@@ -91,3 +132,4 @@ export const TAG_INSTANCE = "enid.io/instance-id";
 export const TAG_INTENT = "enid.io/intent";
 export const TAG_CREATED_AT = "enid.io/created-at";
 export const TAG_MANAGED = "enid.io/managed";
+/** Given by the manager with the intent, when the settings name the cluster. */

@@ -1,61 +1,85 @@
 import type { PlannedCall } from "../../manager/ports/index.ts";
-import type { Step } from "../../planning/index.ts";
+import type {
+  AddBlocksStep,
+  CreateInterfaceStep,
+  ReleaseBlocksStep,
+  RemoveInterfaceStep,
+  Step,
+} from "../../planning/index.ts";
+import { carriedOf } from "./block-units.ts";
 
-/** The calls of a step when nothing goes wrong, in order. */
-export function plannedCalls(
-  step: Step,
-  node: { readonly instanceId: string; readonly deleteOnTermination: boolean },
-): readonly PlannedCall[] {
+/** What the calls depend on besides the step. */
+interface PlanningNode {
+  readonly instanceId: string;
+  readonly deleteOnTermination: boolean;
+}
+
+/** The calls of a step when nothing goes wrong, in order. Parameters by the names of the EC2 API. */
+export function plannedCalls(step: Step, node: PlanningNode): readonly PlannedCall[] {
   switch (step.kind) {
     case "add-blocks":
-      return [
-        {
-          action: "AssignPrivateIpAddresses",
-          parameters: { NetworkInterfaceId: step.interfaceId, SecondaryPrivateIpAddressCount: step.count },
-        },
-      ];
+      return additions(step);
     case "create-interface":
-      return [
-        {
-          action: "CreateNetworkInterface",
-          parameters: {
-            SubnetId: step.subnetId,
-            ...(step.count > 0 ? { SecondaryPrivateIpAddressCount: step.count } : {}),
-          },
-        },
-        {
-          action: "AttachNetworkInterface",
-          parameters: { InstanceId: node.instanceId, DeviceIndex: step.deviceIndex, NetworkCardIndex: 0 },
-        },
-        ...(node.deleteOnTermination
-          ? [
-              {
-                action: "ModifyNetworkInterfaceAttribute",
-                parameters: { "Attachment.DeleteOnTermination": true },
-              },
-            ]
-          : []),
-      ];
-    case "release-blocks": {
-      const addresses = step.cidrs.filter((cidr) => cidr.endsWith("/32")).map((cidr) => cidr.slice(0, -3));
-      const prefixes = step.cidrs.filter((cidr) => !cidr.endsWith("/32"));
-      return [
-        {
-          action: "UnassignPrivateIpAddresses",
-          parameters: {
-            NetworkInterfaceId: step.interfaceId,
-            ...(addresses.length > 0 ? { PrivateIpAddresses: addresses.join(",") } : {}),
-            ...(prefixes.length > 0 ? { Ipv4Prefixes: prefixes.join(",") } : {}),
-          },
-        },
-      ];
-    }
+      return creations(step, node);
+    case "release-blocks":
+      return releases(step);
     case "remove-interface":
-      return [
-        { action: "DescribeNetworkInterfaces", parameters: { "network-interface-id": step.interfaceId } },
-        { action: "DetachNetworkInterface", parameters: { NetworkInterfaceId: step.interfaceId, Force: false } },
-        { action: "DescribeNetworkInterfaces", parameters: { "network-interface-id": step.interfaceId } },
-        { action: "DeleteNetworkInterface", parameters: { NetworkInterfaceId: step.interfaceId } },
-      ];
+      return removals(step);
+    case "set-security-groups": {
+      const parameters = { NetworkInterfaceId: step.interfaceId, SecurityGroupId: step.securityGroups.join(",") };
+      return [{ action: "ModifyNetworkInterfaceAttribute", parameters }];
+    }
   }
+}
+
+function additions({ interfaceId, count, unit }: AddBlocksStep): readonly PlannedCall[] {
+  const NetworkInterfaceId = interfaceId;
+  if (unit === "ipv6-prefix") {
+    return [{ action: "AssignIpv6Addresses", parameters: { NetworkInterfaceId, Ipv6PrefixCount: count } }];
+  }
+  const what: Record<string, number> =
+    unit === "prefix" ? { Ipv4PrefixCount: count } : { SecondaryPrivateIpAddressCount: count };
+  return [{ action: "AssignPrivateIpAddresses", parameters: { NetworkInterfaceId, ...what } }];
+}
+
+function creations(step: CreateInterfaceStep, node: PlanningNode): readonly PlannedCall[] {
+  const { subnetId, deviceIndex, networkCard = 0, count, unit, ipv6Prefixes = 0 } = step;
+  const parameters: Record<string, string | number> = { SubnetId: subnetId };
+  if (count > 0) parameters[unit === "prefix" ? "Ipv4PrefixCount" : "SecondaryPrivateIpAddressCount"] = count;
+  if (ipv6Prefixes > 0) parameters.Ipv6PrefixCount = ipv6Prefixes;
+  else parameters.Ipv6AddressCount = 0;
+  const attach = { InstanceId: node.instanceId, DeviceIndex: deviceIndex, NetworkCardIndex: networkCard };
+  const modify = { action: "ModifyNetworkInterfaceAttribute", parameters: { "Attachment.DeleteOnTermination": true } };
+  return [
+    { action: "CreateNetworkInterface", parameters },
+    { action: "AttachNetworkInterface", parameters: attach },
+    ...(node.deleteOnTermination ? [modify] : []),
+  ];
+}
+
+function releases({ interfaceId, cidrs }: ReleaseBlocksStep): readonly PlannedCall[] {
+  const { addresses, prefixes, ipv6Prefixes } = carriedOf(cidrs);
+  const call = (action: string, lists: Readonly<Record<string, readonly string[]>>): PlannedCall[] => {
+    const given = Object.entries(lists).filter(([, list]) => list.length > 0);
+    const parameters = Object.fromEntries(given.map(([name, list]) => [name, list.join(",")]));
+    return given.length === 0 ? [] : [{ action, parameters: { NetworkInterfaceId: interfaceId, ...parameters } }];
+  };
+  return [
+    ...call("UnassignPrivateIpAddresses", { PrivateIpAddress: addresses, Ipv4Prefix: prefixes }),
+    ...call("UnassignIpv6Addresses", { Ipv6Prefix: ipv6Prefixes }),
+  ];
+}
+
+function removals({ interfaceId, orphanOf }: RemoveInterfaceStep): readonly PlannedCall[] {
+  const look: PlannedCall = {
+    action: "DescribeNetworkInterfaces",
+    parameters: { "network-interface-id": interfaceId },
+  };
+  const change = (action: string, more: PlannedCall["parameters"] = {}): PlannedCall => ({
+    action,
+    parameters: { NetworkInterfaceId: interfaceId, ...more },
+  });
+  return orphanOf === undefined
+    ? [look, change("DetachNetworkInterface", { Force: false }), look, change("DeleteNetworkInterface")]
+    : [look, change("DeleteNetworkInterface")];
 }

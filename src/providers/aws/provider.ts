@@ -1,6 +1,8 @@
 import { coerceError, EnidError } from "../../errors.ts";
 import type {
+  CallBudget,
   Intent,
+  Leftover,
   NodeFacts,
   Observation,
   ObservationSource,
@@ -13,12 +15,16 @@ import type {
   StepOutcome,
 } from "../../manager/ports/index.ts";
 import type { Step } from "../../planning/index.ts";
+import { ActionBudgets } from "./action-budget.ts";
 import { addBlocks, releaseBlocks, settleAddBlocks } from "./blocks.ts";
 import { makeEc2Client, readAccount } from "./clients.ts";
 import { createInterface } from "./creation.ts";
 import { finishCreation, undoCreation } from "./creation-settlement.ts";
 import { Ec2 } from "./ec2.ts";
+import { Ec2Transport } from "./ec2-transport.ts";
+import { setSecurityGroups, settleSecurityGroups } from "./group-change.ts";
 import { InterfaceMemory } from "./interfaces.ts";
+import { listLeftovers, removeOrphan } from "./leftovers.ts";
 import { readLimits } from "./limits.ts";
 import { type Identity, readIdentity, readSecurityGroups } from "./metadata.ts";
 import { MetadataClient } from "./metadata-client.ts";
@@ -44,6 +50,7 @@ export class AwsProvider implements Provider {
   readonly #world: Surroundings;
   readonly #metadata: MetadataClient;
   readonly #queues: MutationQueues;
+  readonly #budgets: ActionBudgets;
   readonly #memory: InterfaceMemory;
   readonly #ranges = new SubnetRanges();
   readonly #observer: Observer;
@@ -58,8 +65,9 @@ export class AwsProvider implements Provider {
     this.#world = { clock, random, telemetry, limits: { ...DEFAULT_LIMITS, ...options.limits } };
     const endpoint =
       options.metadataEndpoint ?? (environment.AWS_EC2_METADATA_SERVICE_ENDPOINT || "http://169.254.169.254");
-    this.#metadata = new MetadataClient(this.#world, endpoint);
+    this.#metadata = new MetadataClient(this.#world, endpoint, options.transport?.metadata);
     this.#queues = new MutationQueues(this.#world.limits.mutationsAtOnce);
+    this.#budgets = new ActionBudgets(this.#world);
     this.#memory = new InterfaceMemory(clock);
     this.#observer = new Observer(this.#world, this.#metadata, this.#memory, this.#ranges);
   }
@@ -70,7 +78,7 @@ export class AwsProvider implements Provider {
 
   resolve(selection: Selection, signal?: AbortSignal): Promise<Resolution> {
     return guarded("resolve", signal, async () => {
-      this.#memory.exclude(selection.excludeInterfaceTags);
+      this.#memory.select(selection);
       this.#deleteOnTermination = selection.deleteOnTermination;
       const { identity, ec2 } = await this.#located(signal);
       const ofPrimary = () => readSecurityGroups(this.#metadata, identity.primaryMac, signal);
@@ -106,6 +114,8 @@ export class AwsProvider implements Provider {
           return await releaseBlocks(context, step, signal);
         case "remove-interface":
           return await removed(context, step, signal);
+        case "set-security-groups":
+          return await setSecurityGroups(context, step, signal);
       }
     } catch (error) {
       this.#suspectLeftover(step);
@@ -136,11 +146,24 @@ export class AwsProvider implements Provider {
           return await releaseBlocks(context, step, signal);
         case "remove-interface":
           return await removed(context, step, signal);
+        case "set-security-groups":
+          return await settleSecurityGroups(context, step, signal);
       }
     } catch (error) {
       // Whatever went wrong on the way, the intent is as open as before, unless the failure says that it is final.
       throw withUnknownEffect(named(`settle ${step.kind}`, signal, error));
     }
+  }
+
+  budget(): readonly CallBudget[] {
+    return this.#budgets.state();
+  }
+
+  leftovers(clusterName: string, signal?: AbortSignal): Promise<readonly Leftover[]> {
+    return guarded("leftovers", signal, async () => {
+      const { ec2 } = await this.#located(signal);
+      return listLeftovers(ec2, this.#memory, clusterName, signal);
+    });
   }
 
   calls(step: Step): readonly PlannedCall[] {
@@ -166,7 +189,7 @@ export class AwsProvider implements Provider {
     const identity = await readIdentity(this.#metadata);
     this.#instanceId = identity.instanceId;
     const client = makeEc2Client(this.#options, this.#world.limits, identity.region);
-    return { identity, ec2: new Ec2(this.#world, client, this.#queues) };
+    return { identity, ec2: new Ec2(client, new Ec2Transport(this.#world, this.#queues, this.#budgets)) };
   }
 
   #identified(signal?: AbortSignal): Promise<NodeFacts> {
@@ -200,7 +223,8 @@ export class AwsProvider implements Provider {
 
   /** Steps that did not go straight through may leave an interface that hangs on nothing. */
   #suspectLeftover(step: Step): void {
-    if (step.kind === "create-interface" || step.kind === "remove-interface") this.#observer.suspectLeftover();
+    const own = step.kind === "create-interface" || (step.kind === "remove-interface" && step.orphanOf === undefined);
+    if (own) this.#observer.suspectLeftover();
   }
 
   async #context(signal?: AbortSignal): Promise<StepContext> {
@@ -222,6 +246,7 @@ async function removed(
   step: Extract<Step, { kind: "remove-interface" }>,
   signal?: AbortSignal,
 ): Promise<StepOutcome> {
+  if (step.orphanOf !== undefined) return removeOrphan(context, step, step.orphanOf, signal);
   await removeInterface(context, step.interfaceId, false, signal);
   // No blocks are named: all that the interface carried went with it.
   return { kind: "gone", cidrs: [], interfaceId: step.interfaceId };

@@ -8,7 +8,8 @@ import { looks, Pauses } from "./waiting.ts";
  * Detaches (never by force) and deletes an interface that enid made for this node, with all it carries; already gone is
  * done. `young`: made so lately that EC2 may not show it yet, so that absence is no proof.
  *
- * Rejects with effect `none` as long as nothing was changed, else `unknown`: the removal must be settled by repeating.
+ * Rejects with effect `none` as long as nothing was changed, else `unknown`: the removal must be settled by repeating. So
+ * does one that waited `detachLimitMs`: a detach may take minutes, and is looked at again later.
  */
 export async function removeInterface(
   context: StepContext,
@@ -47,17 +48,16 @@ class Removal {
   readonly #id: string;
   readonly #signal: AbortSignal | undefined;
   readonly #young: boolean;
-  readonly #pauses: Pauses;
+  /** Begins with the first wait: time spent on the calls before it is not the detach's. */
+  #pauses: Pauses | undefined;
   /** Attachments that a detach was asked for: a describe that lags it shows them still. */
   readonly #detached = new Set<string>();
 
   constructor(context: StepContext, interfaceId: string, young: boolean, signal: AbortSignal | undefined) {
-    const { detachBaseMs, detachLimitMs, lookMaxMs } = context.world.limits;
     this.#context = context;
     this.#id = interfaceId;
     this.#young = young;
     this.#signal = signal;
-    this.#pauses = new Pauses(context.world, { baseMs: detachBaseMs, maxMs: lookMaxMs, limitMs: detachLimitMs });
   }
 
   async run(): Promise<void> {
@@ -123,9 +123,12 @@ class Removal {
   }
 
   async #wait(action: string, state: string): Promise<void> {
+    const { world } = this.#context;
+    const { detachBaseMs, detachLimitMs, lookMaxMs } = world.limits;
+    this.#pauses ??= new Pauses(world, { baseMs: detachBaseMs, maxMs: lookMaxMs, limitMs: detachLimitMs });
     if (await this.#pauses.pause(this.#signal)) return;
     const failure: StepFailure = { class: "transient", ec2Code: "Timeout", effect: "unknown" };
-    const detail = `${this.#id} is still ${state} after ${this.#context.world.limits.detachLimitMs} ms`;
+    const detail = `${this.#id} is still ${state} after ${detachLimitMs} ms`;
     throw new EnidError("ENID_EC2_FAILED", { action, code: failure.ec2Code, detail }, { details: failure });
   }
 }

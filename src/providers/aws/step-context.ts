@@ -99,12 +99,17 @@ export async function knownForStep(
   interfaceId: string,
   signal?: AbortSignal,
 ): Promise<KnownInterface | undefined> {
-  const known = context.memory.get(interfaceId) ?? (await describeOne(context, interfaceId, signal))?.known;
+  const remembered = context.memory.get(interfaceId);
+  const known = remembered ?? (await describeOne(context, interfaceId, signal))?.known;
   if (known === undefined) return undefined;
-  const why = context.memory.whyForeign(known);
-  if (why !== undefined) throw refusal(`${interfaceId} must not be touched: ${why}`, "bug");
-  context.memory.put(known);
+  if (remembered === undefined) context.memory.put(known);
+  refuseForeign(context, known);
   return known;
+}
+
+export function refuseForeign(context: StepContext, known: KnownInterface): void {
+  const why = context.memory.whyForeign(known);
+  if (why !== undefined) throw refusal(`${known.id} must not be touched: ${why}`, "bug");
 }
 
 /** True while EC2 may still lag what the intent did; also when the wall clock went back since. */

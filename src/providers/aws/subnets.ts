@@ -1,7 +1,9 @@
 import type { Subnet, Tag } from "@aws-sdk/client-ec2";
 import { EnidError } from "../../errors.ts";
 import type { Resolution, Selection, SubnetFact } from "../../manager/ports/index.ts";
-import type { Ec2, Filters } from "./ec2.ts";
+import { canonicalIpv6 } from "./block-units.ts";
+import type { Ec2 } from "./ec2.ts";
+import type { Filters } from "./ec2-transport.ts";
 import type { Identity } from "./metadata.ts";
 
 /** How many subnets or groups an error lists. */
@@ -80,13 +82,26 @@ export function chooseSubnets(
     const why = refusal(subnet, tags, choice, wanted, home);
     if (why !== undefined) refused.push({ id, why });
     else {
-      subnets.push({ id, cidr: subnet.CidrBlock ?? "", freeAddresses: subnet.AvailableIpAddressCount ?? 0, tags });
+      subnets.push({
+        id,
+        cidr: subnet.CidrBlock ?? "",
+        freeAddresses: subnet.AvailableIpAddressCount ?? 0,
+        ...ipv6Part(subnet),
+        tags,
+      });
     }
   }
   for (const id of wanted ?? []) {
     if (!seen.some((subnet) => subnet.SubnetId === id)) refused.push({ id, why: "EC2 knows no such subnet" });
   }
   return { subnets, refused };
+}
+
+/** A block on its way in or out gives no prefixes, so that only an associated one counts. */
+function ipv6Part(subnet: Subnet): Pick<SubnetFact, "ipv6Cidr"> {
+  const associations = subnet.Ipv6CidrBlockAssociationSet ?? [];
+  const cidr = associations.find((one) => one.Ipv6CidrBlockState?.State === "associated")?.Ipv6CidrBlock;
+  return cidr === undefined ? {} : { ipv6Cidr: canonicalIpv6(cidr) };
 }
 
 /** Why a tag set lacks what is wanted; undefined when it has all of it. Values compare exactly. */

@@ -1,6 +1,8 @@
+import type { EnidError } from "../../errors.ts";
 import type { Change, Intent, InterfaceRecord } from "../../manager/ports/index.ts";
 import type { Block, Lease } from "../../pool/index.ts";
 import {
+  addressesOf,
   addressTaken,
   attachmentTaken,
   coolingUntilMs,
@@ -79,9 +81,11 @@ function putLease(statements: Statements, lease: Lease): void {
   const { address, attachment, pod } = lease;
   const { network, containerId, interfaceName } = attachment;
   const leasedAtMs = wallMs(lease.leasedAtMs, `the time of the lease of ${address}`);
+  const addresses = addressesOf(lease);
   try {
     const { changes } = statements.putLease.run(
       address,
+      lease.ipv6Address ?? null,
       network,
       containerId,
       interfaceName,
@@ -90,22 +94,30 @@ function putLease(statements: Statements, lease: Lease): void {
       pod.uid,
       leasedAtMs,
     );
-    if (changes === 0) throw addressTaken(lease);
+    if (changes === 0) throw leaseConflict(statements, lease);
   } catch (thrown) {
-    if (primaryCode(thrown) !== SQLITE_CONSTRAINT) throw thrown;
-    const holder = statements.leaseAt.get(address);
-    const sameAttachment =
-      holder?.network === network && holder.container_id === containerId && holder.interface_name === interfaceName;
-    throw holder === undefined || sameAttachment ? attachmentTaken(lease) : addressTaken(lease);
+    throw primaryCode(thrown) === SQLITE_CONSTRAINT ? leaseConflict(statements, lease) : thrown;
   }
-  statements.endCooling.run(address);
+  for (const each of addresses) statements.endCooling.run(each);
+}
+
+/** Which promise a refused lease would have broken. */
+function leaseConflict(statements: Statements, lease: Lease): EnidError {
+  const { network, containerId, interfaceName } = lease.attachment;
+  const taken = addressesOf(lease).find((address) => {
+    const holder = statements.holderOf.get(address);
+    if (holder === undefined) return false;
+    return holder.network !== network || holder.container_id !== containerId || holder.interface_name !== interfaceName;
+  });
+  return taken === undefined ? attachmentTaken(lease) : addressTaken(taken);
 }
 
 function endLease(statements: Statements, change: Extract<Change, { kind: "lease-end" }>): void {
   const untilMs = coolingUntilMs(change);
+  const addresses = addressesOf(change.lease);
   const { address, attachment } = change.lease;
   statements.endLease.run(address, attachment.network, attachment.containerId, attachment.interfaceName);
-  statements.cool.run(address, untilMs);
+  for (const each of addresses) statements.cool.run(each, untilMs);
 }
 
 function putInterface(statements: Statements, record: InterfaceRecord): void {
@@ -121,12 +133,14 @@ function putInterface(statements: Statements, record: InterfaceRecord): void {
     record.attachmentId,
     record.madeBy,
     record.foreign ? 1 : 0,
+    record.foreignBecause ?? null,
   );
 }
 
 function putBlock(statements: Statements, block: Block): void {
   if (statements.hasInterface.get(block.interfaceId) === undefined) throw interfaceUnknown(block);
-  statements.putBlock.run(block.cidr, block.interfaceId, block.kind);
+  const { cidr, interfaceId, kind, found = false, lost = false } = block;
+  statements.putBlock.run(cidr, interfaceId, kind, found ? 1 : 0, lost ? 1 : 0);
 }
 
 function putIntent(statements: Statements, intent: Intent): void {
@@ -137,6 +151,7 @@ function putIntent(statements: Statements, intent: Intent): void {
     JSON.stringify(intent.before),
     JSON.stringify(intent.securityGroups),
     intent.deleteOnTermination ? 1 : 0,
+    intent.tags === undefined ? null : JSON.stringify(intent.tags),
     intent.interfaceId ?? null,
     intent.attachmentId ?? null,
   );

@@ -1,6 +1,7 @@
 import type { DatabaseSync, SQLOutputValue } from "node:sqlite";
 import type { Intent, InterfaceRecord, StoredOverride, StoredState } from "../../manager/ports/index.ts";
 import type { Block, BlockKind, Cooling, Lease } from "../../pool/index.ts";
+import { copyBlock } from "../record-copies.ts";
 
 type Row = Record<string, SQLOutputValue>;
 
@@ -41,6 +42,7 @@ export function loadState(database: DatabaseSync): StoredState {
 function toLease(row: Row): Lease {
   return {
     address: text(row, "address"),
+    ...(row.ipv6_address === null ? {} : { ipv6Address: text(row, "ipv6_address") }),
     attachment: {
       network: text(row, "network"),
       containerId: text(row, "container_id"),
@@ -68,12 +70,19 @@ function toInterface(row: Row): InterfaceRecord {
     attachmentId: text(row, "attachment_id"),
     madeBy: text(row, "made_by") === "enid" ? "enid" : "other",
     foreign: number(row, "is_foreign") === 1,
+    ...(row.foreign_because === null ? {} : { foreignBecause: text(row, "foreign_because") }),
   };
 }
 
 function toBlock(row: Row): Block {
   // The schema admits the kinds only.
-  return { cidr: text(row, "cidr"), interfaceId: text(row, "interface_id"), kind: text(row, "kind") as BlockKind };
+  return copyBlock({
+    cidr: text(row, "cidr"),
+    interfaceId: text(row, "interface_id"),
+    kind: text(row, "kind") as BlockKind,
+    found: number(row, "is_found") === 1,
+    lost: number(row, "is_lost") === 1,
+  });
 }
 
 function toIntent(row: Row): Intent {
@@ -84,6 +93,7 @@ function toIntent(row: Row): Intent {
     before: JSON.parse(text(row, "before")),
     securityGroups: JSON.parse(text(row, "security_groups")),
     deleteOnTermination: number(row, "delete_on_termination") === 1,
+    ...(row.tags === null ? {} : { tags: JSON.parse(text(row, "tags")) }),
     ...(row.interface_id === null ? {} : { interfaceId: text(row, "interface_id") }),
     ...(row.attachment_id === null ? {} : { attachmentId: text(row, "attachment_id") }),
   };

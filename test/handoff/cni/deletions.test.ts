@@ -86,6 +86,13 @@ describe("replayDeletions", () => {
     ]);
   });
 
+  it("names the pod, for a lease whose attachment another IPAM did not know", async () => {
+    await queueDeletion("c1");
+    await replayDeletions(options());
+    expect(service.removed).toEqual([attachmentOf("c1")]);
+    expect(service.removedPods).toEqual([{ namespace: "shop", name: "cart-0", uid: "u-1" }]);
+  });
+
   it("removes a file only after its release is durable", async () => {
     await queueDeletion("c1");
     let finish: (() => void) | undefined;

@@ -9,7 +9,7 @@ import type { EnidError } from "../../../src/errors.ts";
 import type { AddAnswer, AddRequest, LeaseService } from "../../../src/handoff/cni/index.ts";
 import { cniRoutes, listenOnSocket } from "../../../src/handoff/cni/index.ts";
 import type { EnidEvent, Telemetry } from "../../../src/manager/ports/index.ts";
-import type { Attachment, Lease } from "../../../src/pool/index.ts";
+import type { Attachment, Families, Lease, Pod } from "../../../src/pool/index.ts";
 
 const NATIVE = join(import.meta.dirname, "../../../native");
 
@@ -107,17 +107,20 @@ export function configuration(cniVersion = "1.1.0", more: Readonly<Record<string
   return JSON.stringify({ cniVersion, name: "cilium", type: "cilium-cni", ipam: { type: "enid-ipam" }, ...more });
 }
 
-/** Leases 10.0.0.1, 10.0.0.2, ... and records what it was asked. */
+/** Leases 10.0.0.1, 10.0.0.2, ..., 2001:db8::1, 2001:db8::2, ... as `families` says, and records what it was asked. */
 export class FakeService implements LeaseService {
   readonly leases = new Map<string, Lease>();
   readonly adds: AddRequest[] = [];
   readonly removed: Attachment[] = [];
+  /** The pod of each of `removed`, where the caller stated it. */
+  readonly removedPods: (Pod | undefined)[] = [];
   readonly signals: AbortSignal[] = [];
   /** Replaces the answer of ADD. */
   onAdd: ((request: AddRequest, signal?: AbortSignal) => Promise<AddAnswer>) | undefined;
   onRemove: ((attachment: Attachment) => Promise<void>) | undefined;
   unready: EnidError | undefined;
   nowMs = 1_000;
+  families: Families = "ipv4";
   #next = 0;
 
   async add(request: AddRequest, signal?: AbortSignal): Promise<AddAnswer> {
@@ -125,16 +128,24 @@ export class FakeService implements LeaseService {
     if (signal !== undefined) this.signals.push(signal);
     if (this.onAdd !== undefined) return this.onAdd(request, signal);
     const known = this.lookup(request.attachment);
-    if (known !== undefined) return { address: known.address };
+    if (known !== undefined) return answerOf(known);
     this.#next += 1;
-    const address = `10.0.${this.#next >> 8}.${this.#next & 255}`;
-    this.leases.set(keyOf(request.attachment), { ...request, address, leasedAtMs: this.nowMs });
-    return { address };
+    const ipv4 = `10.0.${this.#next >> 8}.${this.#next & 255}`;
+    const ipv6 = `2001:db8::${this.#next.toString(16)}`;
+    const addresses = {
+      ipv4: { address: ipv4 },
+      ipv6: { address: ipv6 },
+      dual: { address: ipv4, ipv6Address: ipv6 },
+    }[this.families];
+    const lease = { ...request, ...addresses, leasedAtMs: this.nowMs };
+    this.leases.set(keyOf(request.attachment), lease);
+    return answerOf(lease);
   }
 
-  async remove(attachment: Attachment): Promise<void> {
+  async remove(attachment: Attachment, pod?: Pod): Promise<void> {
     await this.onRemove?.(attachment);
     this.removed.push(attachment);
+    this.removedPods.push(pod);
     this.leases.delete(keyOf(attachment));
   }
 
@@ -145,6 +156,10 @@ export class FakeService implements LeaseService {
   notReady(): EnidError | undefined {
     return this.unready;
   }
+}
+
+function answerOf({ address, ipv6Address }: Lease): AddAnswer {
+  return { address, ...(ipv6Address === undefined ? {} : { ipv6Address }) };
 }
 
 function keyOf(attachment: Attachment): string {

@@ -50,6 +50,36 @@ describe.each(CNI_VERSIONS)("the plugin with cniVersion %s", (version) => {
     ]);
   });
 
+  it("answers ADD of a dual-stack pod with both addresses, IPv4 first", async () => {
+    daemon.service.families = "dual";
+    const run = await call("ADD", configuration(version));
+    const [ipv4, ipv6] = [{ address: "10.0.0.1/32" }, { address: "2001:db8::1/128" }];
+    const ips = version.startsWith("0.")
+      ? [
+          { version: "4", ...ipv4 },
+          { version: "6", ...ipv6 },
+        ]
+      : [ipv4, ipv6];
+    expect(JSON.parse(run.stdout)).toEqual({ cniVersion: version, ips });
+    expect((await call("ADD", configuration(version))).stdout).toBe(run.stdout);
+  });
+
+  it("answers ADD of an IPv6-only pod with its one address", async () => {
+    daemon.service.families = "ipv6";
+    const run = await call("ADD", configuration(version));
+    const ip = { ...(version.startsWith("0.") ? { version: "6" } : {}), address: "2001:db8::1/128" };
+    expect(JSON.parse(run.stdout)).toEqual({ cniVersion: version, ips: [ip] });
+  });
+
+  it("answers CHECK of a dual-stack pod with nothing when both addresses are there, however they are written", async () => {
+    daemon.service.families = "dual";
+    const { stdout } = await call("ADD", configuration(version));
+    expect(await call("CHECK", configuration(version, { prevResult: JSON.parse(stdout) }))).toMatchObject({ exit: 0 });
+    const ips = [{ address: "2001:0DB8:0:0::1/64" }, { address: "10.0.0.1/24" }];
+    const run = await call("CHECK", configuration(version, { prevResult: { cniVersion: version, ips } }));
+    expect(run).toMatchObject({ exit: 0, stdout: "" });
+  });
+
   it("gives the same address to a repeated ADD", async () => {
     const first = await call("ADD", configuration(version));
     const second = await call("ADD", configuration(version));
@@ -60,6 +90,7 @@ describe.each(CNI_VERSIONS)("the plugin with cniVersion %s", (version) => {
     const run = await call("DEL", configuration(version), { CNI_NETNS: "" });
     expect(run).toMatchObject({ exit: 0, stdout: "", stderr: "" });
     expect(daemon.service.removed).toEqual([ATTACHMENT]);
+    expect(daemon.service.removedPods).toEqual([{ namespace: "shop", name: "cart-0", uid: "u-1" }]);
   });
 
   it("answers CHECK with nothing when the lease is in the previous result", async () => {
@@ -219,6 +250,20 @@ describe("the plugin answers with the CNI code of each failure", () => {
   });
 });
 
+it.each([
+  [["10.0.0.1/32"], "10.0.0.1"],
+  [["2001:db8::1/128"], "2001:db8::1"],
+  [["10.0.0.1/32", "2001:db8::2/128"], "10.0.0.1, 2001:db8::2"],
+])("CHECK of a dual-stack pod fails with 102 when the previous result has only %j", async (addresses, expected) => {
+  daemon.service.families = "dual";
+  await call("ADD", configuration());
+  const prevResult = { ips: addresses.map((address) => ({ address })) };
+  const leased = "10.0.0.1 and 2001:db8::1";
+  expect(errorOf(await call("CHECK", configuration("1.1.0", { prevResult })))).toEqual(
+    expectedError(new EnidError("ENID_LEASE_DIFFERS", { containerId: "c0", leased, expected }), 102),
+  );
+});
+
 describe("the pod of an ADD", () => {
   it("is named after the container when the runtime passes no pod", async () => {
     const id = "0123456789abcdef".repeat(4);
@@ -234,9 +279,19 @@ describe("the pod of an ADD", () => {
     await call("ADD", configuration(), { CNI_ARGS: "MAC=aa;IgnoreUnknown=True;K8S_POD_NAME=p;" });
     expect(daemon.service.adds[0]?.pod).toEqual({ namespace: "", name: "p", uid: "" });
   });
+});
 
-  it("is not read for DEL, which must succeed whatever the arguments are", async () => {
-    expect(await call("DEL", configuration(), { CNI_ARGS: "nonsense" })).toMatchObject({ exit: 0 });
+describe("the pod of a DEL", () => {
+  it.each([
+    ["", undefined],
+    ["nonsense", undefined],
+    ["MAC=aa;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=cart-0", undefined],
+    ["IgnoreUnknown=1;K8S_POD_NAME=cart-0", undefined],
+    ["IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=cart 0", undefined],
+    ["IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=cart-0", { namespace: "shop", name: "cart-0", uid: "" }],
+  ])("of the arguments %j is passed on when it is stated in full; DEL succeeds in any case", async (CNI_ARGS, pod) => {
+    expect(await call("DEL", configuration(), { CNI_ARGS })).toMatchObject({ exit: 0, stdout: "" });
+    expect(daemon.service.removedPods).toEqual([pod]);
   });
 });
 

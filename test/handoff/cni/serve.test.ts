@@ -21,29 +21,36 @@ const environment = fc.record(
   { requiredKeys: [] },
 );
 
-it("answers every input: a success, or an error with a code, a message and a remedy", async () => {
-  const telemetry = new RecordingTelemetry();
-  const fastify = fastifyFactory();
-  await fastify.register(cniRoutes(new FakeService(), { telemetry, clock: systemClock }));
-  await fc.assert(
-    fc.asyncProperty(verb, environment, stdin, async (command, variables, input) => {
-      const payload = { environment: { CNI_COMMAND: command, ...variables }, stdin: input };
-      const answer = await fastify.inject({ method: "POST", url: "/cni", payload });
-      expect(answer.statusCode).toBe(200);
-      if (answer.headers["x-enid-exit"] === "0") {
-        if (answer.body !== "") expect(answer.json()).toHaveProperty("cniVersion");
-        return;
-      }
-      expect(answer.headers["x-enid-exit"]).toBe("1");
-      const error = answer.json<{ code: number; msg: string; details: string }>();
-      expect(error.code).toBeOneOf([1, 3, 4, 6, 7, 102]);
-      expect(error.msg).toMatch(/^ENID_[A-Z_]+: ./);
-      expect(error.msg.length).toBeLessThan(600);
-      expect(error.details).not.toMatch(/\{\w+\}/);
-    }),
-    { numRuns: 1_000 },
-  );
-  await fastify.close();
-  const outcomes = new Set(telemetry.verbs.map(({ outcome }) => outcome));
-  expect([...outcomes]).toEqual(expect.arrayContaining(["ok", "ENID_CNI_DECODE", "ENID_CNI_VERSION", "ENID_CNI_VERB"]));
-});
+it.each(["ipv4", "ipv6", "dual"] as const)(
+  "answers every input of a node with %s: a success, or an error with a code, a message and a remedy",
+  async (families) => {
+    const telemetry = new RecordingTelemetry();
+    const fastify = fastifyFactory();
+    const service = new FakeService();
+    service.families = families;
+    await fastify.register(cniRoutes(service, { telemetry, clock: systemClock }));
+    await fc.assert(
+      fc.asyncProperty(verb, environment, stdin, async (command, variables, input) => {
+        const payload = { environment: { CNI_COMMAND: command, ...variables }, stdin: input };
+        const answer = await fastify.inject({ method: "POST", url: "/cni", payload });
+        expect(answer.statusCode).toBe(200);
+        if (answer.headers["x-enid-exit"] === "0") {
+          if (answer.body !== "") expect(answer.json()).toHaveProperty("cniVersion");
+          return;
+        }
+        expect(answer.headers["x-enid-exit"]).toBe("1");
+        const error = answer.json<{ code: number; msg: string; details: string }>();
+        expect(error.code).toBeOneOf([1, 3, 4, 6, 7, 102]);
+        expect(error.msg).toMatch(/^ENID_[A-Z_]+: ./);
+        expect(error.msg.length).toBeLessThan(600);
+        expect(error.details).not.toMatch(/\{\w+\}/);
+      }),
+      { numRuns: 500 },
+    );
+    await fastify.close();
+    const outcomes = new Set(telemetry.verbs.map(({ outcome }) => outcome));
+    expect([...outcomes]).toEqual(
+      expect.arrayContaining(["ok", "ENID_CNI_DECODE", "ENID_CNI_VERSION", "ENID_CNI_VERB"]),
+    );
+  },
+);

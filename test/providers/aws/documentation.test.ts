@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { FAILURE_CLASSES } from "../../../src/manager/ports/index.ts";
+import { FAILURE_CLASSES, TAG_CLUSTER, TAG_NODE } from "../../../src/manager/ports/index.ts";
+import { CILIUM_TAGS, OTHER_IPAM_NAMES, TAG_NO_MANAGE, VPC_CNI_TAGS } from "../../../src/providers/aws/foreign.ts";
 import { FAILURE_RULES } from "../../../src/providers/aws/index.ts";
 import {
   DEFAULT_LIMITS,
@@ -55,15 +56,6 @@ describe("docs/ec2.md", () => {
     expect(table("Class").map(([name]) => name)).toEqual([...FAILURE_CLASSES]);
   });
 
-  it("grants in its policy exactly the actions that the code calls, and the tags of the create", () => {
-    const json = /```json\n([\s\S]*?)```/.exec(text)?.[1] ?? "";
-    const policy = JSON.parse(json) as { Statement: { Effect: string; Action: string | string[] }[] };
-    expect(policy.Statement.map((statement) => statement.Effect)).toEqual(policy.Statement.map(() => "Allow"));
-    const granted = policy.Statement.flatMap((statement) => statement.Action);
-    const needed = [...calledActions(), "CreateTags"].map((action) => `ec2:${action}`);
-    expect([...new Set(granted)].sort()).toEqual(needed.sort());
-  });
-
   it("names every call in the table of calls", () => {
     const mentioned = table("When")
       .map(([, calls]) => calls)
@@ -73,8 +65,17 @@ describe("docs/ec2.md", () => {
 
   it("names the tags that the code sets", () => {
     expect(table("Tag").map(([tag]) => tag)).toEqual(
-      [TAG_MANAGED, TAG_INSTANCE, TAG_INTENT, TAG_CREATED_AT].map((tag) => `\`${tag}\``),
+      [TAG_MANAGED, TAG_INSTANCE, TAG_INTENT, TAG_CREATED_AT, TAG_CLUSTER, TAG_NODE].map((tag) => `\`${tag}\``),
     );
+  });
+
+  it("names the reasons for which an interface is foreign, and the marks by which others are known", () => {
+    const reasons = table("Reason");
+    const shown = reasons.map(([reason]) => reason);
+    for (const name of Object.values(OTHER_IPAM_NAMES)) expect(shown).toContain(`\`of ${name}\``);
+    const marks = reasons.map(([, marks]) => marks).join(" ");
+    for (const tag of [...VPC_CNI_TAGS, ...CILIUM_TAGS]) expect(marks).toContain(`\`${tag}\``);
+    expect(shown).toContain(`\`tagged ${TAG_NO_MANAGE}\``);
   });
 
   it("names the limits that are in force", () => {
@@ -83,6 +84,7 @@ describe("docs/ec2.md", () => {
       newInterfaceGraceMs: 30_000,
       describeLagMs: 5_000,
       additionLookMs: 8_000,
+      detachLimitMs: 15_000,
       requestTimeoutMs: 10_000,
       describeRetries: 2,
       describeRetryBaseMs: 500,
@@ -91,6 +93,7 @@ describe("docs/ec2.md", () => {
     expect(text).toContain("tries again for 30 seconds");
     expect(text).toContain("5 seconds after its intent was opened at the earliest, and looked for 8 seconds");
     expect(text).toContain("no answer within 10 s");
+    expect(text).toContain("takes longer than 15 seconds");
     expect(text).toContain("tried again twice, after about 0.5 and 1 second");
   });
 });

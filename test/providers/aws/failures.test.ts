@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { EnidError } from "../../../src/errors.ts";
 import { FAILURE_CLASSES } from "../../../src/manager/ports/index.ts";
 import { Ec2 } from "../../../src/providers/aws/ec2.ts";
+import { Ec2Transport } from "../../../src/providers/aws/ec2-transport.ts";
 import { ec2FailureOf, FAILURE_RULES } from "../../../src/providers/aws/failures.ts";
 import { MutationQueues } from "../../../src/providers/aws/mutation-queues.ts";
 import { QUICK, quickWorld, rejection, serve } from "./support.ts";
@@ -32,7 +33,7 @@ describe("failures of EC2 calls", () => {
         throwOnRequestTimeout: true,
       },
     });
-    const ec2 = new Ec2(world, client, new MutationQueues(4));
+    const ec2 = new Ec2(client, new Ec2Transport(world, new MutationQueues(4)));
     open.push(ec2);
     return { ec2, world };
   }
@@ -65,11 +66,13 @@ describe("failures of EC2 calls", () => {
       }),
     );
     let next: { code: string; message: string } = { code: "", message: "" };
-    const { ec2 } = await answering((_, response) => {
+    const { server } = await answering((_, response) => {
       response.writeHead(400).end(errorDocument(next.code, next.message));
     });
     for (const rule of FAILURE_RULES) {
       if (rule.code === "CredentialsProviderError") continue;
+      // One that knows of no throttling yet.
+      const { ec2 } = edge(server.url);
       next = {
         code: rule.code === "*" ? "InvalidParameterCombination" : rule.code,
         message: rule.message === undefined ? "plain" : (samples.get(rule.message) ?? "no sample"),
@@ -213,6 +216,7 @@ describe("failures of EC2 calls", () => {
 
 /** As EC2 words them. */
 const MESSAGES = [
+  "The subnet 'subnet-1' does not have an IPv6 CIDR block associated with it.",
   "There aren't sufficient free Ipv4 addresses or prefixes",
   "Instance 'i-0abc' already has an interface attached at device index '1'.",
   "[10.0.0.9] assigned, but move is not allowed.",

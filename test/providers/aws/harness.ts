@@ -1,6 +1,6 @@
 import { systemClock, systemRandom } from "../../../src/adapters/index.ts";
 import type { Intent, Provider, Selection } from "../../../src/manager/ports/index.ts";
-import type { Step } from "../../../src/planning/index.ts";
+import type { BlockUnit, CreateInterfaceStep, Step } from "../../../src/planning/index.ts";
 import { type AwsLimits, createAwsProvider } from "../../../src/providers/aws/index.ts";
 import {
   type FaultEffect,
@@ -40,7 +40,8 @@ export const NODE = {
 };
 
 const zone = "eu-central-1a";
-const MODEL: ModelDescription = {
+/** The simulated cloud unless a test says otherwise. */
+export const MODEL: ModelDescription = {
   region: "eu-central-1",
   account: "123456789012",
   vpcs: [
@@ -69,6 +70,15 @@ const MODEL: ModelDescription = {
   instances: [NODE, { id: OTHER_INSTANCE, type: "m5.large", subnet: NODE_SUBNET, primaryAddress: "10.64.0.11" }],
   // Fast, and nothing lags; tests that are about lag say so.
   settings: { speed: 100, describeLagMs: 0, metadataLagMs: 0 },
+};
+
+/** The same with IPv6 in the node's subnet and the first one for pods, and in no other. */
+export const DUAL_STACK: Pick<ModelDescription, "vpcs" | "subnets"> = {
+  vpcs: MODEL.vpcs.map((vpc) => (vpc.id === VPC ? { ...vpc, ipv6Cidrs: ["2001:db8:ab:cd00::/56"] } : vpc)),
+  subnets: MODEL.subnets.map((subnet) => {
+    const position = [NODE_SUBNET, POD_SUBNET].indexOf(subnet.id);
+    return position < 0 ? subnet : { ...subnet, ipv6Cidr: `2001:db8:ab:cd0${position}::/64` };
+  }),
 };
 
 export const NOTHING_SAID: Selection = {
@@ -163,20 +173,27 @@ export function intentOf(step: Step, more: Partial<Intent> = {}): Intent {
   };
 }
 
-export const createStep = (count: number, deviceIndex = 1, subnetId = POD_SUBNET): Step => ({
+export const createStep = (
+  count: number,
+  deviceIndex = 1,
+  subnetId = POD_SUBNET,
+  more: Partial<Pick<CreateInterfaceStep, "networkCard" | "unit" | "ipv6Prefixes">> = {},
+): Step => ({
   kind: "create-interface",
   subnetId,
   deviceIndex,
   count,
   reason: "test",
+  ...more,
 });
 
-export const addStep = (interfaceId: string, count: number, subnetId = NODE_SUBNET): Step => ({
+export const addStep = (interfaceId: string, count: number, subnetId = NODE_SUBNET, unit?: BlockUnit): Step => ({
   kind: "add-blocks",
   interfaceId,
   subnetId,
   count,
   reason: "test",
+  ...(unit === undefined ? {} : { unit }),
 });
 
 export const releaseStep = (interfaceId: string, cidrs: readonly string[]): Step => ({
@@ -187,6 +204,20 @@ export const releaseStep = (interfaceId: string, cidrs: readonly string[]): Step
 });
 
 export const removeStep = (interfaceId: string): Step => ({ kind: "remove-interface", interfaceId, reason: "test" });
+
+export const orphanStep = (interfaceId: string, orphanOf: string): Step => ({
+  kind: "remove-interface",
+  interfaceId,
+  orphanOf,
+  reason: "test",
+});
+
+export const groupsStep = (interfaceId: string, securityGroups: readonly string[]): Step => ({
+  kind: "set-security-groups",
+  interfaceId,
+  securityGroups,
+  reason: "test",
+});
 
 /** Remembers what a provider reported, as the manager would in the intent. */
 export class Progress {

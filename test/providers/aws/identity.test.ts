@@ -55,7 +55,7 @@ describe("who the node is", () => {
     const node = await aNode();
     node.fault("DescribeInstanceTypes", { kind: "error", code: "RequestLimitExceeded" }, { times: 2 });
     expect((await node.provider.identify()).limits.source).toBe("ec2");
-    expect(node.telemetry.events).toEqual([]);
+    expect(node.telemetry.eventNames()).toEqual(["ec2-rate-lowered"]);
   });
 
   it("fails while metadata is away and succeeds when it is back", async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { systemClock } from "../../../src/adapters/index.ts";
-import { blocksOf, fromEc2, InterfaceMemory } from "../../../src/providers/aws/interfaces.ts";
+import { blocksOf } from "../../../src/providers/aws/block-units.ts";
+import { fromEc2, InterfaceMemory } from "../../../src/providers/aws/interfaces.ts";
 import type { MetadataInterface } from "../../../src/providers/aws/metadata.ts";
 
 const attachment = {
@@ -32,6 +33,8 @@ const seenInMetadata: MetadataInterface = {
   subnetCidr: "10.0.0.0/24",
   addresses: ["10.0.0.5", "10.0.0.6"],
   prefixes: [],
+  ipv6Prefixes: [],
+  complete: true,
   securityGroups: ["sg-1"],
 };
 
@@ -76,7 +79,6 @@ describe("an interface as EC2 describes it", () => {
     [{ RequesterManaged: true, RequesterId: "amazon-elb" }, "managed by amazon-elb"],
     [{ Operator: { Managed: true, Principal: "eks.amazonaws.com" } }, "managed by eks.amazonaws.com"],
     [{ InterfaceType: "trunk" as const }, "of type trunk"],
-    [{ Attachment: { ...attachment, NetworkCardIndex: 1 } }, "on network card 1"],
   ])("is off limits when %j", (more, why) => {
     expect(fromEc2({ ...described, ...more }, "i-1", "").offLimits).toBe(why);
   });

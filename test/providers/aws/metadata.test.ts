@@ -253,6 +253,43 @@ describe("instance metadata", () => {
     expect((await readInterfaces(metadata, PRIMARY)).unreadable).toEqual([]);
   });
 
+  it("reads IPv6 prefixes in the one form, and takes a missing key for none", async () => {
+    const tree = {
+      ...instanceTree(),
+      [`${MACS}${PRIMARY}/ipv6-prefix`]: "2001:DB8:0001:0:abcd::/80\n2001:db8:1:0:beef:0:0:0/80\n",
+    };
+    const { metadata } = await withTree(tree);
+    expect((await readInterfaces(metadata, PRIMARY)).interfaces).toMatchObject([
+      { prefixes: [], ipv6Prefixes: ["2001:db8:1:0:abcd::/80", "2001:db8:1:0:beef::/80"], complete: true },
+    ]);
+  });
+
+  it.each(["ipv4-prefix", "ipv6-prefix"])(
+    "keeps the rest of an interface whose %s cannot be read, as incomplete",
+    async (key) => {
+      const tree = { ...instanceTree(), [`${MACS}${PRIMARY}/${key}`]: "unreachable" };
+      const { metadata } = await withTree(tree, (request, response) => {
+        const refused = request.url === `${MACS}${PRIMARY}/${key}`;
+        if (refused) response.writeHead(503).end();
+        return refused;
+      });
+      const { interfaces, unreadable } = await readInterfaces(metadata, PRIMARY);
+      expect(unreadable).toEqual([]);
+      expect(interfaces).toMatchObject([{ id: "eni-1", addresses: ["10.0.0.10", "10.0.0.11"], complete: false }]);
+    },
+  );
+
+  it("does not take for a prefix what is cut off in the middle", async () => {
+    for (const [key, text] of [
+      ["ipv4-prefix", "10.0.0.32/28\n10.0.0.4"],
+      ["ipv6-prefix", "2001:db8:1:0:ab"],
+    ]) {
+      const { metadata } = await withTree({ ...instanceTree(), [`${MACS}${PRIMARY}/${key}`]: text ?? "" });
+      const [seen] = (await readInterfaces(metadata, PRIMARY)).interfaces;
+      expect(seen).toMatchObject({ prefixes: [], ipv6Prefixes: [], complete: false });
+    }
+  });
+
   it("shows no addresses as undefined, not as none", async () => {
     const tree = instanceTree();
     delete tree[`${MACS}${PRIMARY}/local-ipv4s`];

@@ -5,6 +5,7 @@ import {
   createStep,
   INSTANCE,
   intentOf,
+  NODE_SUBNET,
   NOTHING_SAID,
   type Node,
   OTHER_INSTANCE,
@@ -183,6 +184,26 @@ describe("asking metadata what the node has", () => {
     }
     expect(looks).toContain(false);
     expect(looks.at(-1)).toBe(true);
+  });
+
+  it("is incomplete, and shows the rest, while prefixes cannot be read; none at all is complete", async () => {
+    const node = await readyNode();
+    await node.provider.observe("cloud");
+    await node.provider.execute(intentOf(addStep(PRIMARY, 2)), new Progress().report);
+    expect((await node.provider.observe("metadata")).complete).toBe(true);
+    await node.provider.execute(intentOf(addStep(PRIMARY, 1, NODE_SUBNET, "prefix")), new Progress().report);
+    for (const effect of [{ kind: "error", code: "InternalError" }, { kind: "reset" }, { kind: "hang" }] as const) {
+      const folder = `/latest/meta-data/network/interfaces/macs/${node.interface(PRIMARY)?.mac}`;
+      node.fault(`Metadata:${folder}/ipv4-prefix`, effect, { times: "unlimited" });
+      const spoilt = await node.provider.observe("metadata");
+      expect(spoilt.complete).toBe(false);
+      expect(spoilt.interfaces).toMatchObject([{ id: PRIMARY, prefixes: [] }]);
+      expect(spoilt.interfaces[0]?.addresses).toHaveLength(2);
+      node.simulator.cloud.faults.remove();
+      const whole = await node.provider.observe("metadata");
+      expect(whole.complete).toBe(true);
+      expect(whole.interfaces[0]?.prefixes).toEqual(node.interface(PRIMARY)?.prefixes);
+    }
   });
 
   it("rejects when metadata is away, and works again when it is back", async () => {

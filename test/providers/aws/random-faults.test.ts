@@ -2,14 +2,20 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { EnidError } from "../../../src/errors.ts";
 import type { Intent, Provider, StepFailure, StepOutcome } from "../../../src/manager/ports/index.ts";
-import type { Step } from "../../../src/planning/index.ts";
-import type { FaultEffect } from "../../../src/simulator/index.ts";
+import type { BlockUnit, CreateInterfaceStep, Step } from "../../../src/planning/index.ts";
+import type { FaultEffect, NetworkInterface } from "../../../src/simulator/index.ts";
 import {
   addStep,
   createStep,
+  DUAL_STACK,
+  groupsStep,
   intentOf,
+  NODE_GROUP,
+  NODE_SUBNET,
   NOTHING_SAID,
   type Node,
+  POD_GROUP,
+  POD_SUBNET,
   PRIMARY,
   Progress,
   releaseStep,
@@ -38,6 +44,8 @@ const ACTIONS = [
   "ModifyNetworkInterfaceAttribute",
   "AssignPrivateIpAddresses",
   "UnassignPrivateIpAddresses",
+  "AssignIpv6Addresses",
+  "UnassignIpv6Addresses",
   "DetachNetworkInterface",
   "DeleteNetworkInterface",
   "DescribeNetworkInterfaces",
@@ -50,7 +58,8 @@ const trouble = fc.record({
   from: fc.integer({ min: 1, max: 2 }),
 });
 const turn = fc.record({
-  kind: fc.constantFrom("create", "create", "add", "add", "release", "remove"),
+  kind: fc.constantFrom("create", "create", "add", "add", "release", "remove", "groups"),
+  unit: fc.constantFrom<BlockUnit>("address", "address", "prefix", "ipv6-prefix"),
   count: fc.integer({ min: 1, max: 3 }),
   troubles: fc.array(trouble, { maxLength: 3 }),
   /** The process dies when the n-th report is being made durable; 0: it does not. */
@@ -62,7 +71,8 @@ type Turn = typeof turn extends fc.Arbitrary<infer T> ? T : never;
 it("accounts for every interface and address, whatever goes wrong", { timeout: 120_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(turn, { minLength: 4, maxLength: 7 }), async (turns) => {
-      const node = await startNode({ limits: { newInterfaceGraceMs: 600, additionLookMs: 300, describeLagMs: 150 } });
+      const limits = { newInterfaceGraceMs: 600, additionLookMs: 300, describeLagMs: 150 };
+      const node = await startNode({ limits, model: DUAL_STACK });
       try {
         node.settings({ describeLagMs: { minMs: 0, maxMs: 8_000 }, notFoundAfterCreateMs: 3_000, describeReplicas: 2 });
         const world = new World(node);
@@ -105,7 +115,7 @@ class World {
 
   check(): void {
     const truth = this.#node.simulator.cloud.truth().interfaces.filter((seen) => this.#isOurs(seen.id));
-    const exists = truth.map((seen) => [seen.id, seen.secondaryAddresses.map((one) => `${one}/32`).sort()]);
+    const exists = truth.map((seen) => [seen.id, blocksOf(seen)]);
     const believed = [...this.#believed].map(([id, blocks]) => [id, [...blocks].sort()]);
     expect(new Map(exists as [string, string[]][])).toEqual(new Map(believed as [string, string[]][]));
     expect(truth.filter((seen) => seen.attachment === undefined)).toEqual([]);
@@ -152,13 +162,15 @@ class World {
     return this.#provider;
   }
 
-  #stepOf({ kind, count }: Turn): Step | undefined {
+  #stepOf({ kind, count, unit }: Turn): Step | undefined {
     const made = [...this.#believed.keys()].filter((id) => id !== PRIMARY);
     switch (kind) {
       case "create":
-        return made.length < 2 ? createStep(count, made.length + 1) : undefined;
+        return made.length < 2 ? createStep(count, made.length + 1, POD_SUBNET, blocksOfCreate(unit)) : undefined;
       case "add":
-        return addStep(PRIMARY, count);
+        return addStep(PRIMARY, unit === "ipv6-prefix" ? 1 : count, NODE_SUBNET, unit);
+      case "groups":
+        return made[0] === undefined ? undefined : groupsStep(made[0], [NODE_GROUP, POD_GROUP].slice(0, count));
       case "release": {
         const cidrs = [...(this.#believed.get(PRIMARY) ?? [])].slice(0, count);
         return cidrs.length > 0 ? releaseStep(PRIMARY, cidrs) : undefined;
@@ -179,6 +191,14 @@ class World {
       for (const cidr of outcome.cidrs) this.#believed.get(outcome.interfaceId)?.delete(cidr);
     }
   }
+}
+
+function blocksOfCreate(unit: BlockUnit): Partial<Pick<CreateInterfaceStep, "unit" | "ipv6Prefixes">> {
+  return unit === "ipv6-prefix" ? { ipv6Prefixes: 1 } : { unit };
+}
+
+function blocksOf({ secondaryAddresses, prefixes, ipv6Prefixes }: NetworkInterface): string[] {
+  return [...secondaryAddresses.map((one) => `${one}/32`), ...prefixes, ...ipv6Prefixes].sort();
 }
 
 function failureOf(error: unknown): StepFailure {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { EnidError } from "../../../src/errors.ts";
+import { DEFAULT_LIMITS } from "../../../src/providers/aws/index.ts";
 import {
   actions,
   expectNothingOfEnid,
@@ -10,6 +11,7 @@ import {
   settled,
 } from "./driving.ts";
 import {
+  addStep,
   createStep,
   INSTANCE,
   intentOf,
@@ -83,6 +85,28 @@ describe("removing an interface", () => {
     expectNothingOfEnid(node);
     // What is detaching already is not detached again.
     expect(actions(node, true)).toEqual(["DetachNetworkInterface", "DeleteNetworkInterface"]);
+  });
+
+  it("leaves the calls of other interfaces alone while a detach does not end", async () => {
+    // Of the limits of production but one: one mutating call at once, so that a blocked one would be seen.
+    const node = await readyNode({ limits: { mutationsAtOnce: 1, detachLimitMs: 1_000 } });
+    const id = await created(node);
+    node.settings({ detachStuck: true });
+    const removing = failedExecute(node, intentOf(removeStep(id)));
+    await expect.poll(() => actions(node, true)).toContain("DetachNetworkInterface");
+    for (let step = 0; step < 3; step++) {
+      const outcome = await node.provider.execute(intentOf(addStep(PRIMARY, 1)), new Progress().report);
+      expect(outcome.kind).toBe("done");
+    }
+    // All of them were done before the removal gave up.
+    expect(node.interface(PRIMARY)?.secondaryAddresses).toHaveLength(3);
+    expect(node.telemetry.calls.at(-1)?.action).toBe("AssignPrivateIpAddresses");
+    expect((await removing).failure).toMatchObject({ class: "transient", effect: "unknown" });
+  });
+
+  it("does not wait for minutes on a detach in production", () => {
+    expect(DEFAULT_LIMITS.detachLimitMs).toBeLessThanOrEqual(20_000);
+    expect(DEFAULT_LIMITS.detachLimitMs).toBeGreaterThanOrEqual(3 * 3_000);
   });
 
   it("has no effect when the detach is throttled, an unknown one when the delete is", async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { EnidError } from "../../../src/errors.ts";
 import { chooseSubnets, listed, missingTag } from "../../../src/providers/aws/subnets.ts";
-import { actions, aNode } from "./driving.ts";
+import { actions, aNode, foreignCall } from "./driving.ts";
 import {
   NEVER_SUBNET,
   NODE_GROUP,
@@ -11,6 +11,7 @@ import {
   OTHER_ZONE_SUBNET,
   POD_GROUP,
   POD_SUBNET,
+  PRIMARY,
   SECOND_POD_SUBNET,
   VPC,
 } from "./harness.ts";
@@ -99,6 +100,35 @@ describe("the choice of subnets", () => {
   });
 });
 
+describe("the IPv6 CIDR of a subnet", () => {
+  const home = { vpcId: VPC, availabilityZone: "eu-central-1a", primarySubnetId: NODE_SUBNET };
+  const subnet = (...states: string[]) => ({
+    SubnetId: NODE_SUBNET,
+    VpcId: VPC,
+    AvailabilityZone: "eu-central-1a",
+    State: "available" as const,
+    CidrBlock: "10.64.0.0/24",
+    Ipv6CidrBlockAssociationSet: states.map((State, position) => ({
+      Ipv6CidrBlock: `2001:DB8:0:${position}:0:0:0:0/64`,
+      Ipv6CidrBlockState: { State: State as "associated" },
+    })),
+  });
+  const cidr = (...states: string[]) =>
+    chooseSubnets([subnet(...states)], { subnetIds: [], subnetTags: {} }, home).subnets[0]?.ipv6Cidr;
+
+  it("is that of the block that is associated", () => {
+    expect(cidr("associated")).toBe("2001:db8::/64");
+    expect(cidr("disassociated", "associated")).toBe("2001:db8:0:1::/64");
+  });
+
+  it("is absent while none is associated", () => {
+    expect(cidr()).toBeUndefined();
+    for (const state of ["associating", "disassociating", "disassociated", "failing", "failed"]) {
+      expect(cidr(state), state).toBeUndefined();
+    }
+  });
+});
+
 describe("the choice of security groups", () => {
   it("takes those named, in that order, without doubles", async () => {
     const node = await aNode();
@@ -129,6 +159,17 @@ describe("the choice of security groups", () => {
     const error = await rejection(node.provider.resolve({ ...NOTHING_SAID, securityGroupTags: { role: "po*" } }));
     expect(error).toMatchObject({ code: "ENID_SECURITY_GROUP_NO_MATCH" });
     expect(String(error)).toContain(`${POD_GROUP} (pods, ${VPC}, tags role=pod, team=a)`);
+  });
+
+  it("follows a change on the primary interface when they are inherited from it", async () => {
+    const node = await aNode();
+    expect((await node.provider.resolve(NOTHING_SAID)).securityGroups).toEqual([NODE_GROUP]);
+    foreignCall(node, "ModifyNetworkInterfaceAttribute", {
+      NetworkInterfaceId: PRIMARY,
+      SecurityGroupId: [NODE_GROUP, POD_GROUP],
+    });
+    const { securityGroups } = await node.provider.resolve(NOTHING_SAID);
+    expect([...securityGroups].sort()).toEqual([NODE_GROUP, POD_GROUP]);
   });
 
   it("takes those of the primary interface when nothing is said, without asking EC2", async () => {

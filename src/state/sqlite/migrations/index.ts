@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { firstSchema } from "./0001-first-schema.ts";
 import { resolution } from "./0002-resolution.ts";
+import { bothFamilies } from "./0003-both-families.ts";
 
 /**
  * One step of the schema. A released migration is never edited: a new one is added. All that are due run in one
@@ -13,6 +14,6 @@ export interface Migration {
   readonly apply: (database: DatabaseSync) => void;
 }
 
-export const MIGRATIONS: readonly Migration[] = [firstSchema, resolution];
+export const MIGRATIONS: readonly Migration[] = [firstSchema, resolution, bothFamilies];
 
 export const LATEST_VERSION = MIGRATIONS.length;

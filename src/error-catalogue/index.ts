@@ -1,22 +1,15 @@
-/**
- * The one catalogue of enid's errors. A code is stable once released; docs/errors.md is rendered from here and a test
- * keeps the two equal. Each entry says what happened (with values) and what to do.
- */
+import { cloudErrors } from "./cloud.ts";
+import type { ErrorEntry } from "./entry.ts";
 
-export interface ErrorEntry {
-  /** What happened. `{name}` is replaced by the value of that name. */
-  readonly message: string;
-  /** What the operator should do. Same placeholders. */
-  readonly remedy: string;
-  /** The code of a CNI answer that carries this error: 7 bad configuration, 11 try again later, 50/51 STATUS, 100+ own. */
-  readonly cni?: number;
-  /** Exit code of a command that ends with it: 1 failed, 2 wrong usage, 3 invalid configuration, 4 no daemon. */
-  readonly exit: number;
-}
+export type { ErrorEntry } from "./entry.ts";
 
 const RETRY = 11;
 const BAD_CONFIGURATION = 7;
 
+/**
+ * The one catalogue of enid's errors. A code is stable once released; docs/errors.md is rendered from here and a test
+ * keeps the two equal. Each entry says what happened (with values) and what to do.
+ */
 export const catalogue = {
   // Command line
   ENID_USAGE: { message: "{detail}", remedy: "Run `enid {command} --help`.", exit: 2 },
@@ -112,151 +105,7 @@ export const catalogue = {
     exit: 1,
   },
 
-  // Node identity and cloud
-  ENID_METADATA_UNREACHABLE: {
-    message: "instance metadata at {endpoint} does not answer: {detail}",
-    remedy:
-      "enid runs in the host's network namespace; in a container the instance needs HttpPutResponseHopLimit 2 or more.",
-    cni: RETRY,
-    exit: 1,
-  },
-  ENID_METADATA_INCOMPLETE: {
-    message: "instance metadata lacks {path}",
-    remedy: "Wait for the instance to finish starting; enid tries again by itself.",
-    cni: RETRY,
-    exit: 1,
-  },
-  ENID_INSTANCE_TYPE_UNKNOWN: {
-    message: "the limits of instance type {instanceType} are unknown: {detail}",
-    remedy: "Allow ec2:DescribeInstanceTypes, or update enid: its table of instance types is older than this type.",
-    cni: RETRY,
-    exit: 1,
-  },
-  ENID_SUBNET_NO_MATCH: {
-    message: "no subnet matches {selection} in {vpcId} and {availabilityZone}; seen: {seen}",
-    remedy:
-      "Tag a subnet of this VPC and zone, or correct eni.subnet-ids / eni.subnet-tags. enid never uses another subnet.",
-    cni: RETRY,
-    exit: 1,
-  },
-  ENID_SECURITY_GROUP_NO_MATCH: {
-    message: "no security group matches {selection} in {vpcId}; seen: {seen}",
-    remedy: "Correct eni.security-groups / eni.security-group-tags. enid never uses another security group.",
-    cni: RETRY,
-    exit: 1,
-  },
-  ENID_SUBNET_EMPTY: {
-    message: "subnet {subnetId} has {freeAddresses} free addresses",
-    remedy: "Add a subnet with the same tags, or free addresses in this one; enid asks again after {retryAt}.",
-    cni: RETRY,
-    exit: 1,
-  },
-  ENID_INSTANCE_FULL: {
-    message:
-      "all {capacity} pod addresses that {instanceType} can hold are used ({used}) or promised to pods that asked earlier",
-    remedy: "Lower max-pods of the node to {capacity}, or use a larger instance type.",
-    cni: RETRY,
-    exit: 1,
-  },
-  ENID_MAX_ALLOCATE: {
-    message:
-      "max-allocate {maxAllocate} is reached: its addresses are used ({used}) or promised to pods that asked earlier",
-    remedy: "Raise max-allocate, or lower max-pods of the node.",
-    cni: RETRY,
-    exit: 1,
-  },
-  ENID_NO_USABLE_INTERFACE: {
-    message: "no interface may carry pods: {detail}",
-    remedy: "Check eni.first-interface-index against the interfaces the instance type has.",
-    cni: RETRY,
-    exit: 1,
-  },
-  ENID_EC2_THROTTLED: {
-    message: "EC2 throttles {action} for this account ({code}); next try after {retryAt}",
-    remedy:
-      "The bucket is shared by the whole account and Region; see docs/ec2.md. Pods are served from the buffer meanwhile.",
-    cni: RETRY,
-    exit: 1,
-  },
-  ENID_EC2_UNAUTHORIZED: {
-    message: "EC2 refuses {action}: {detail}",
-    remedy: "Grant the node's role the permissions of docs/ec2.md; enid probes again slowly.",
-    cni: RETRY,
-    exit: 1,
-  },
-  ENID_EC2_FAILED: {
-    message: "EC2 {action} failed with {code}: {detail}",
-    remedy: "enid tries again by itself; the request id in the log names the call to AWS support.",
-    cni: RETRY,
-    exit: 1,
-  },
-  ENID_EC2_UNREACHABLE: {
-    message: "EC2 does not answer {action}: {detail}",
-    remedy: "Check the route and security group to the EC2 endpoint; enid tries again by itself.",
-    cni: RETRY,
-    exit: 1,
-  },
-
-  // Addresses for pods
-  ENID_STARTING: {
-    message: "the daemon is starting: {waitingFor}",
-    remedy: "The runtime tries again by itself; `enid status` shows the progress.",
-    cni: RETRY,
-    exit: 1,
-  },
-  ENID_GROWING: {
-    message: "the node waits for {waitingFor}",
-    remedy: "The runtime tries again by itself; `enid status` shows the progress.",
-    cni: RETRY,
-    exit: 1,
-  },
-  ENID_STOPPING: {
-    message: "the daemon is stopping and takes no new pods",
-    remedy: "The runtime tries again by itself once the daemon runs.",
-    cni: RETRY,
-    exit: 1,
-  },
-  ENID_NO_ADDRESS: {
-    message: "no address for {pod} within {waitedMs} ms: {reason}",
-    remedy: "`enid explain {pod}` shows what the node waits for.",
-    cni: RETRY,
-    exit: 1,
-  },
-  ENID_TOO_MANY_WAITING: {
-    message: "{waiting} pods wait for an address already",
-    remedy: "The runtime tries again by itself.",
-    cni: RETRY,
-    exit: 1,
-  },
-  ENID_LEASE_MISSING: {
-    message: "container {containerId} has no address for {interfaceName} in network {network}",
-    remedy: "The sandbox was made without enid or was deleted; the runtime makes it anew.",
-    cni: 3,
-    exit: 1,
-  },
-  ENID_LEASE_DIFFERS: {
-    message: "container {containerId} holds {leased}; the previous result says {expected}",
-    remedy: "The sandbox does not match its lease; delete the pod.",
-    cni: 102,
-    exit: 1,
-  },
-  ENID_NOT_READY: {
-    message: "the pool has {available} of the {wanted} addresses that min-allocate asks for: {reason}",
-    remedy: "`enid status` shows what the node waits for.",
-    cni: 50,
-    exit: 1,
-  },
-  ENID_REFUSED: {
-    message: "refused to act: {detail}",
-    remedy: "A promise of enid would be broken; report it with the output of `enid status --json`.",
-    cni: 101,
-    exit: 1,
-  },
-  ENID_NOTHING_KNOWN: {
-    message: "nothing is known of {subject}",
-    remedy: "Give NAMESPACE/POD, a pod name or an address of this node; `enid status --leases` lists them.",
-    exit: 1,
-  },
+  ...cloudErrors,
 
   // CNI protocol
   ENID_CNI_VERSION: {
@@ -344,6 +193,35 @@ export const catalogue = {
   ENID_SOCKET_PATH: {
     message: "the socket {socket} cannot be used: {detail}",
     remedy: "Give an absolute path of at most 107 bytes in a folder that only enid's user may enter.",
+    exit: 1,
+  },
+
+  // Adoption
+  ENID_ADOPTION_FILE_UNREADABLE: {
+    message: "{file} cannot be read: {detail}",
+    remedy: "Name the other IPAM's record with --file; docs/adoption.md says where it is and how to get it.",
+    exit: 1,
+  },
+  ENID_ADOPTION_FILE_INVALID: {
+    message: "{file} is not a record that leases can be taken over from: {detail}",
+    remedy: "Nothing was taken over. Check that --from names the program that wrote the file, and that it is whole.",
+    exit: 1,
+  },
+  ENID_ADOPTION_EARLY: {
+    message: "leases cannot be taken over yet: {reason}",
+    remedy: "Nothing was taken over. Run the command again; `enid status` shows what the daemon waits for.",
+    exit: 1,
+  },
+  ENID_ADOPTION_OTHER_RUNS: {
+    message: "{ipam} still runs on this node: something answers on {address}",
+    remedy:
+      "Two programs must not give out the same addresses: stop it on this node first (docs/adoption.md). If it is another program that answers there, add --ipamd off.",
+    exit: 1,
+  },
+  ENID_ADOPTION_LATE: {
+    message: "after {waitedS} s the daemon has not taken over {interfaces}: {reason}",
+    remedy:
+      "The leases are safe: they are entered and kept. `enid status` says what the daemon waits for; run the command again to see the end of it.",
     exit: 1,
   },
 
