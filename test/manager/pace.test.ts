@@ -3,7 +3,7 @@ import { LIMITS, Manager } from "../../src/manager/index.ts";
 import { FakeProvider } from "../support/fake-provider.ts";
 import { seededRandom } from "../support/virtual-clock.ts";
 import { ProcessClock, WorldClock } from "../support/world-clock.ts";
-import { add, configuration, LabStore, range } from "./harness.ts";
+import { add, configuration, LabStore, range, startedLab } from "./harness.ts";
 
 const MINUTE_MS = 60_000;
 const THROTTLED = { class: "throttled", ec2Code: "RequestLimitExceeded", effect: "none" } as const;
@@ -110,5 +110,55 @@ describe("a success", () => {
     void manager.setOverride("pre-allocate=2");
     await world.advance(MINUTE_MS);
     expect(manager.status().degraded).toEqual([]);
+  });
+});
+
+describe("a warm start with a start jitter", () => {
+  const SPREAD = { eni: { "start-jitter-seconds": 600 }, ipam: { "pre-allocate": 4 } };
+
+  async function restarted() {
+    const lab = await startedLab(SPREAD);
+    expect(await add(lab.running, 1)).toMatch(/^10\./);
+    await lab.clock.advance(180_000);
+    await lab.running.stop(0);
+    lab.provider.log.splice(0);
+    const again = lab.manager();
+    await again.start({ kind: "valid", configuration: configuration(SPREAD) });
+    return { ...lab, again };
+  }
+
+  it("serves at once, and asks EC2 at some moment of its window", async () => {
+    const { clock, provider, again } = await restarted();
+    expect(await add(again, 2)).toMatch(/^10\./);
+    await clock.advance(10_000);
+    expect(provider.log).toEqual([]);
+    await clock.advance(620_000);
+    expect(provider.log).toContain("observe cloud");
+    expect(again.status()).toMatchObject({ ready: true, degraded: [] });
+  });
+
+  it("is over as soon as a pod waits for more than the state holds", async () => {
+    const { clock, provider, again } = await restarted();
+    const pods = Promise.all(range(8, 10).map((n) => add(again, n)));
+    await clock.advance(15_000);
+    expect((await pods).every((answer) => typeof answer === "string")).toBe(true);
+    expect(provider.log).toContain("observe cloud");
+  });
+
+  it("begins at another moment each time", async () => {
+    const { clock, provider, again, ...lab } = await restarted();
+    let running = again;
+    const moments = new Set<number>();
+    for (let start = 0; start < 6; start++) {
+      const startedAtMs = clock.nowMs();
+      while (provider.log.length === 0) await clock.advance(5_000);
+      moments.add(clock.nowMs() - startedAtMs);
+      await clock.advance(60_000);
+      await running.stop(0);
+      provider.log.splice(0);
+      running = lab.manager();
+      await running.start({ kind: "valid", configuration: configuration(SPREAD) });
+    }
+    expect(moments.size).toBeGreaterThan(4);
   });
 });
