@@ -34,8 +34,6 @@ export interface FailureRule {
   /** Of a mutating call; describes never have one. */
   readonly effect: StepFailure["effect"];
   readonly symptom?: Symptom;
-  /** What the subnet lacks, where the code itself says so; else it is what was asked for. */
-  readonly unit?: BlockUnit;
 }
 
 /**
@@ -55,7 +53,7 @@ export const FAILURE_RULES: readonly FailureRule[] = [
 
   // The subnet cannot give what was asked for: three forms of one fact.
   { code: "InsufficientFreeAddressesInSubnet", class: "subnet-exhausted", effect: "none" },
-  { code: "InsufficientCidrBlocks", class: "subnet-exhausted", effect: "none", unit: "prefix" },
+  { code: "InsufficientCidrBlocks", class: "subnet-exhausted", effect: "none" },
   {
     code: "InvalidParameterValue",
     message: /sufficient free ipv[46] /i,
@@ -173,7 +171,7 @@ export function failureOf(
     effect: call.mutation ? known.effect : "none",
     symptom: known.symptom,
     ...(call.subnetId === undefined ? {} : { subnetId: call.subnetId }),
-    ...(known.class === "subnet-exhausted" ? { unit: lacking(known.unit, call.unit) } : {}),
+    ...(known.class === "subnet-exhausted" ? { unit: call.unit ?? "address" } : {}),
   };
   const [code, values] = told(failure, known.answered, seen);
   return new EnidError(code, values, { cause: thrown, details: failure });
@@ -190,18 +188,12 @@ export function symptomOf(error: unknown): Symptom | undefined {
   return ec2FailureOf(error)?.symptom;
 }
 
-/** No /80 is a matter of IPv6 whatever the code; no CIDR block is a matter of prefixes whatever else was asked for. */
-function lacking(told: BlockUnit | undefined, asked: BlockUnit = "address"): BlockUnit {
-  return asked === "ipv6-prefix" ? asked : (told ?? asked);
-}
-
 function judge(seen: Thrown): {
   class: FailureClass;
   effect: StepFailure["effect"];
   code: string;
   answered: boolean;
   symptom: Symptom | undefined;
-  unit?: BlockUnit | undefined;
 } {
   if (seen.ec2Code !== undefined || seen.name === "CredentialsProviderError") {
     const code = seen.ec2Code ?? seen.name;
@@ -213,7 +205,7 @@ function judge(seen: Thrown): {
     if (rule.code === "*" && seen.status === 429) {
       return { class: "throttled", effect: "none", code, answered: true, symptom: undefined };
     }
-    return { class: rule.class, effect: rule.effect, code, answered: true, symptom: rule.symptom, unit: rule.unit };
+    return { class: rule.class, effect: rule.effect, code, answered: true, symptom: rule.symptom };
   }
   // The answer was not EC2's error document (a page of a proxy or load balancer, a cut-off answer), or none came.
   const neverSent =

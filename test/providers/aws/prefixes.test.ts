@@ -63,7 +63,7 @@ describe("adding prefixes", () => {
     ["InsufficientCidrBlocks", "", "prefix", "prefix"],
     ["InsufficientFreeAddressesInSubnet", "", "prefix", "prefix"],
     ["InvalidParameterValue", "There aren't sufficient free Ipv4 addresses or prefixes", "prefix", "prefix"],
-    ["InsufficientCidrBlocks", "", undefined, "prefix"],
+    ["InsufficientCidrBlocks", "", undefined, "address"],
     ["InsufficientFreeAddressesInSubnet", "", undefined, "address"],
     ["InvalidParameterValue", "There aren't sufficient free Ipv4 addresses or prefixes", undefined, "address"],
   ] as const)("says what the subnet lacks: %s %s, asked for %s", async (code, message, unit, lacking) => {
