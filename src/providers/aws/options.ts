@@ -108,7 +108,7 @@ export const DEFAULT_LIMITS: AwsLimits = {
   additionLookMs: 8_000,
   describeLagMs: 5_000,
   detachLimitMs: 15_000,
-  detachBaseMs: 1_500,
+  detachBaseMs: 3_000,
   metadataTimeoutMs: 1_000,
   metadataAttempts: 4,
   metadataRetryBaseMs: 100,
