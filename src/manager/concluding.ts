@@ -1,6 +1,6 @@
 import type { Clock } from "../adapters/index.ts";
 import type { Step } from "../planning/index.ts";
-import type { Block } from "../pool/index.ts";
+import { type Block, familyOf } from "../pool/index.ts";
 import type { History } from "./history.ts";
 import type { Ledger } from "./ledger.ts";
 import type { NodeState, RunningIntent } from "./node.ts";
@@ -110,7 +110,7 @@ export class Conclusions {
     for (const cidr of cidrs) {
       const what = `${cidr} was given back to EC2${removed ? `, with ${interfaceId}` : ""}`;
       this.#options.history.add(nowMs, "", cidr.slice(0, cidr.indexOf("/")), what);
-      node.givenBack.addresses += cidr.includes(":") ? 0 : (node.pool.block(cidr)?.total ?? 0);
+      node.givenBack.addresses += familyOf(cidr) === "ipv6" ? 0 : (node.pool.block(cidr)?.total ?? 0);
       node.pool.removeBlock(cidr);
     }
     this.#house();
@@ -119,8 +119,9 @@ export class Conclusions {
       if (step.orphanOf === undefined) node.givenBack.interfaces++;
       node.forgetInterface(interfaceId);
       observer.removed(interfaceId);
-      const name = step.orphanOf === undefined ? "interface-removed" : "leftover-removed";
-      this.tell(name, "info", `${interfaceId} was detached and deleted`, intent);
+      // A leftover hung on nothing: it was only deleted.
+      if (step.orphanOf !== undefined) this.tell("leftover-removed", "info", `${interfaceId} was deleted`, intent);
+      else this.tell("interface-removed", "info", `${interfaceId} was detached and deleted`, intent);
     } else {
       const what = blocksSaid(cidrs.map((cidr) => blockOf(cidr, interfaceId)));
       this.tell("blocks-released", "info", `${interfaceId} gave ${what} back to EC2`, intent);

@@ -137,6 +137,12 @@ export class NodeState {
     return this.settings.values["ip-families"] === "ipv6" ? "ipv6" : "ipv4";
   }
 
+  /** Whether the settings name no security groups, so that those of the primary interface are everyone's. */
+  get inheritsGroups(): boolean {
+    const { values } = this.settings;
+    return values["security-groups"].length === 0 && Object.keys(values["security-group-tags"]).length === 0;
+  }
+
   /** Whether pods get IPv6 addresses. */
   get servesIpv6(): boolean {
     return this.settings.values["ip-families"] !== "ipv4";

@@ -1,6 +1,6 @@
 import type { Clock } from "../adapters/index.ts";
 import { EnidError } from "../errors.ts";
-import type { Block } from "../pool/index.ts";
+import { type Block, familyOf } from "../pool/index.ts";
 import type { Degradations } from "./degradations.ts";
 import type { History } from "./history.ts";
 import type { Ledger } from "./ledger.ts";
@@ -320,7 +320,7 @@ function strayKey(interfaceId: string, cidr: string): string {
 }
 
 function isIpv6(cidr: string): boolean {
-  return cidr.includes(":");
+  return familyOf(cidr) === "ipv6";
 }
 
 /** A block of EC2: single addresses are /32, everything else is a delegated prefix. */

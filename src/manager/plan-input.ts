@@ -7,6 +7,7 @@ import {
   type PlanSubnet,
   primaryAddresses,
 } from "../planning/index.ts";
+import { familyOf } from "../pool/index.ts";
 import { LIMITS } from "./limits.ts";
 import type { NodeState, RunningIntent } from "./node.ts";
 import type { Intent, InterfaceRecord, NodeFacts } from "./ports/index.ts";
@@ -39,7 +40,8 @@ export function planInput(node: NodeState, { facts, nowMs, waiting, restraint, g
     step.kind === "create-interface" ? [{ card: step.networkCard ?? 0, deviceIndex: step.deviceIndex }] : [],
   );
   const making = counting.flatMap(({ intent }) => beingMade(intent, interfaces, facts.limits.ipv4PerInterface - 1));
-  const { inherits, securityGroups } = wantedGroups(node);
+  // Interfaces that enid made follow the groups of the primary one; not while EC2 is spared.
+  const follows = node.inheritsGroups && restraint.givingBackBlockedUntilMs() === 0;
   const limits = node.planLimits(facts);
   return {
     nowMs,
@@ -57,7 +59,7 @@ export function planInput(node: NodeState, { facts, nowMs, waiting, restraint, g
     families: node.settings.values["ip-families"],
     ...(blocked === undefined ? {} : { blocked: { untilMs: blocked.untilMs, reason: blocked.error.message } }),
     ...(giveBack === undefined ? {} : { giveBack }),
-    ...(inherits && restraint.givingBackBlockedUntilMs() === 0 ? { securityGroups } : {}),
+    ...(follows ? { securityGroups: node.resolution?.securityGroups ?? [] } : {}),
   };
 }
 
@@ -80,7 +82,7 @@ function planInterfaces(node: NodeState, facts: NodeFacts, counting: readonly Ru
   const ipv4Blocks = new Map(node.pool.interfaceCounts().map((counts) => [counts.id, counts.blocks]));
   // One that EC2 denies serves no pod, so another one is wanted.
   const ipv6Holders = [...node.pool.blocks()]
-    .filter(({ block: { cidr }, usable }) => usable && cidr.includes(":"))
+    .filter(({ block: { cidr }, usable }) => usable && familyOf(cidr) === "ipv6")
     .map(({ block }) => block.interfaceId);
   const slots = facts.limits.ipv4PerInterface - 1;
   return [...node.interfaces.values()]
@@ -148,13 +150,6 @@ function beingMade(intent: Intent, seen: readonly PlanInterface[], slots: number
       ...id6,
     },
   ];
-}
-
-/** Interfaces that enid made follow the groups of the primary one while the settings name none. */
-function wantedGroups({ settings: { values }, resolution }: NodeState) {
-  const named = values["security-groups"].length > 0 || Object.keys(values["security-group-tags"]).length > 0;
-  const securityGroups = resolution?.securityGroups ?? [];
-  return { inherits: !named && securityGroups.length > 0, securityGroups };
 }
 
 /** An intent that cannot be settled must not hold back growth for ever; its device index stays taken all the same. */

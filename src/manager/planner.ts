@@ -1,6 +1,14 @@
 import type { Clock } from "../adapters/index.ts";
 import type { EnidError } from "../errors.ts";
-import { type GiveBack, type Plan, type PlanInput, plan, type ShortfallReason } from "../planning/index.ts";
+import {
+  type AddBlocksStep,
+  type CreateInterfaceStep,
+  type GiveBack,
+  type Plan,
+  type PlanInput,
+  plan,
+  type ShortfallReason,
+} from "../planning/index.ts";
 import type { Actor } from "./acting.ts";
 import type { DegradationName, Degradations } from "./degradations.ts";
 import type { GivingBack } from "./giving-back.ts";
@@ -12,6 +20,7 @@ import { type PlanQuestion, planInput } from "./plan-input.ts";
 import type { NodeFacts } from "./ports/index.ts";
 import { awaitsSettling, hopelessCount, shortfallError, whyNone } from "./reasons.ts";
 import type { Restraint } from "./restraint.ts";
+import { isGrowth, unitOf } from "./step-sizes.ts";
 import type { Surveyor } from "./surveying.ts";
 
 export interface PlannerOptions {
@@ -48,12 +57,12 @@ export class Planner {
     // Growth never acts on old subnet facts, and a subnet that was empty is looked at again: when the look-up that
     // begins now ends, there is another tick.
     const fresh = surveyor.fresh(nowMs);
-    const waits = !fresh && (steps.some(takesFromSubnet) || isOfSubnets(shortfall));
+    const waits = !fresh && (steps.some(isGrowth) || isOfSubnets(shortfall));
     surveyor.growthWaits(waits);
     if (waits) surveyor.look(nowMs);
     const patient = this.#bufferCanWait(input, nowMs);
     this.#begin(
-      steps.filter((step) => !takesFromSubnet(step) || (fresh && !(patient && onlyFillsBuffer(step)))),
+      steps.filter((step) => !isGrowth(step) || (fresh && !(patient && onlyFillsBuffer(step)))),
       nowMs,
     );
     // What is not settled yet may be the very thing that failed.
@@ -73,7 +82,7 @@ export class Planner {
   /** When a buffer that is at least half full is filled up at the latest; undefined while nothing is put off. */
   get refillAtMs(): number | undefined {
     const sinceMs = this.#shortSinceMs;
-    return sinceMs === undefined || sinceMs < 0 ? undefined : sinceMs + LIMITS.refillLongestMs;
+    return sinceMs === undefined || !Number.isFinite(sinceMs) ? undefined : sinceMs + LIMITS.refillLongestMs;
   }
 
   /** The operator changed something and looks at what becomes of it: nothing is put off. */
@@ -171,11 +180,7 @@ function isOfSubnets(shortfall: ShortfallReason | undefined): boolean {
 }
 
 /** Single addresses: an IPv6 prefix is for more than the buffer. */
-function onlyFillsBuffer(step: Plan["steps"][number]): boolean {
-  if (step.kind === "add-blocks") return step.unit === undefined || step.unit === "address";
-  return step.kind === "create-interface" && (step.ipv6Prefixes ?? 0) === 0;
-}
-
-function takesFromSubnet({ kind }: Plan["steps"][number]): boolean {
-  return kind === "add-blocks" || kind === "create-interface";
+function onlyFillsBuffer(step: AddBlocksStep | CreateInterfaceStep): boolean {
+  if (step.kind === "add-blocks") return unitOf(step) === "address";
+  return (step.ipv6Prefixes ?? 0) === 0;
 }

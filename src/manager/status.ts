@@ -1,7 +1,7 @@
 import { prefixModeOf } from "../configuration/index.ts";
 import type { EnidError } from "../errors.ts";
 import { excess, needed } from "../planning/index.ts";
-import type { Counts } from "../pool/index.ts";
+import { type Counts, familyOf } from "../pool/index.ts";
 import type { GivingBack } from "./giving-back.ts";
 import type { NodeState } from "./node.ts";
 import { planSubnets } from "./plan-input.ts";
@@ -39,8 +39,12 @@ export interface StatusInput {
 /** The pool, and what is said of it only where there is something to say. */
 function poolReport({ node, givingBack }: StatusInput) {
   const ipv6 = node.pool.counts("ipv6");
-  const prefixes = [...node.pool.blocks()].filter(({ block }) => block.kind === "prefix" && !block.cidr.includes(":"));
-  const free = [...node.pool.blocks()].filter(({ total, free, block }) => free === total && !block.cidr.includes(":"));
+  const prefixes = [...node.pool.blocks()].filter(
+    ({ block }) => block.kind === "prefix" && familyOf(block.cidr) === "ipv4",
+  );
+  const free = [...node.pool.blocks()].filter(
+    ({ total, free, block }) => free === total && familyOf(block.cidr) === "ipv4",
+  );
   const lost = lostReports(node);
   const { addresses, interfaces } = node.givenBack;
   return {

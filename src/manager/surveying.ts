@@ -254,7 +254,7 @@ export class Surveyor {
           this.askCloud(0);
         }
         if (verdict.confirm) this.askCloud(LIMITS.confirmAfterMs);
-        this.#groupsOutdated = verdict.groupsChanged && this.#inheritsGroups;
+        this.#groupsOutdated = verdict.groupsChanged && this.#options.node.inheritsGroups;
         this.#options.leaked(verdict.leaked);
       },
       (error) => {
@@ -306,11 +306,6 @@ export class Surveyor {
     degradations.clear("no-subnet");
     degradations.clear("no-security-group");
     degradations.clear("cloud-away");
-  }
-
-  get #inheritsGroups(): boolean {
-    const { values } = this.#options.node.settings;
-    return values["security-groups"].length === 0 && Object.keys(values["security-group-tags"]).length === 0;
   }
 
   #remember({ subnets }: Resolution): void {
