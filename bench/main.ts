@@ -8,9 +8,11 @@ import { parseArgs } from "node:util";
 import { buildDaemon } from "../scripts/build.ts";
 import { ROOT } from "../scripts/lab/daemon.ts";
 import { type AddTimes, measureAdd } from "./add-process.ts";
+import { type CloudScale, measureCloudScale } from "./cloud-scale.ts";
 import { type Footprint, measureFootprint } from "./daemon-footprint.ts";
 import { measureDurableLeases } from "./durable-leases.ts";
 import { measureLeaseTime } from "./lease-time.ts";
+import { measureWorldSpeed, type WorldSpeed } from "./world-speed.ts";
 
 interface Figures {
   readonly add: AddTimes;
@@ -20,6 +22,9 @@ interface Figures {
   readonly leaseNs: Readonly<Record<string, number>>;
   readonly memoryMb: Footprint["memoryMb"];
   readonly readyMs: number;
+  /** The simulated cloud by the number of its nodes. */
+  readonly simulatedCloud: CloudScale;
+  readonly simulatedWorlds: WorldSpeed;
 }
 
 const { values } = parseArgs({ options: { json: { type: "boolean", default: false } } });
@@ -41,7 +46,9 @@ async function measure(folder: string): Promise<Figures> {
   const leaseNs = await step("lease time by pool size", async () => measureLeaseTime([30, 750, 60_000]));
   const leasesPerSecond = await step("durable leases", () => measureDurableLeases([1, 16, 128]));
   const { memoryMb, readyMs } = await step("memory after 1,000 leases, and starts", () => measureFootprint(command));
-  return { add, leasesPerSecond, leaseNs, memoryMb, readyMs };
+  const simulatedCloud = await step("simulated cloud by nodes", async () => measureCloudScale([100, 5_000]));
+  const simulatedWorlds = await step("simulated worlds", () => measureWorldSpeed());
+  return { add, leasesPerSecond, leaseNs, memoryMb, readyMs, simulatedCloud, simulatedWorlds };
 }
 
 async function step<T>(title: string, work: () => Promise<T>): Promise<T> {
@@ -52,7 +59,8 @@ async function step<T>(title: string, work: () => Promise<T>): Promise<T> {
   return result;
 }
 
-function describe({ add, leasesPerSecond, leaseNs, memoryMb, readyMs }: Figures): string {
+function describe(figures: Figures): string {
+  const { add, leasesPerSecond, leaseNs, memoryMb, readyMs, simulatedCloud, simulatedWorlds } = figures;
   const rows: [string, string, string?][] = [
     ["ADD, whole process, enid-ipam", `${add.enidMs.toFixed(2)} ms`, `${add.ratio.toFixed(2)} of host-local`],
     ["ADD, whole process, host-local", `${add.hostLocalMs.toFixed(2)} ms`],
@@ -68,6 +76,13 @@ function describe({ add, leasesPerSecond, leaseNs, memoryMb, readyMs }: Figures)
     ["memory after 1,000 leases, resident", `${memoryMb.resident} MB`],
     ["memory after 1,000 leases, private", `${memoryMb.private} MB`, `${memoryMb.privateDirty} MB of it written`],
     ["start to ready with warm state", `${readyMs} ms`],
+    ...Object.entries(simulatedCloud.callUs).map(([call, us]): [string, string, string] => [
+      call,
+      `${us["5000"]} µs`,
+      `in a cloud of 5,000 nodes, ${ratio(us)} of that with 100`,
+    ]),
+    ["heap of a simulated node", `${thousands(simulatedCloud.nodeBytes["5000"] ?? Number.NaN)} bytes`],
+    ...worldRows(simulatedWorlds),
   ];
   const [first, second] = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) as [
     number,
@@ -77,6 +92,26 @@ function describe({ add, leasesPerSecond, leaseNs, memoryMb, readyMs }: Figures)
     `${title.padEnd(first)}  ${value.padStart(second)}  ${remark ?? ""}`.trimEnd(),
   );
   return `\n${lines.join("\n")}\n`;
+}
+
+function worldRows(worlds: WorldSpeed): [string, string, string?][] {
+  const { nodeHoursPerSecond, inThreads, eventsPerNodeHour, podsPerNodeHour, startsPerSecond } = worlds;
+  const drawn = `${podsPerNodeHour} pods and ${eventsPerNodeHour} events in each`;
+  return [
+    ["simulated node-hours/s, without pods", thousands(nodeHoursPerSecond.idle)],
+    ["simulated node-hours/s, drawn pods", thousands(nodeHoursPerSecond.pods), drawn],
+    ["simulated node-hours/s, drawn pods and all faults", thousands(nodeHoursPerSecond.faults)],
+    [
+      `simulated node-hours/s, drawn pods, ${inThreads.threads} threads`,
+      thousands(inThreads.nodeHoursPerSecond),
+      "their sum",
+    ],
+    ["simulated starts/s, launch to ready", thousands(startsPerSecond)],
+  ];
+}
+
+function ratio(us: Readonly<Record<string, number>>): string {
+  return ((us["5000"] ?? Number.NaN) / (us["100"] ?? Number.NaN)).toFixed(2);
 }
 
 function thousands(value: number): string {

@@ -6,6 +6,8 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } f
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Metafile, type Plugin } from "esbuild";
+import { COMMIT_FILE, commitOf } from "../src/cli/simulate/commit.ts";
+import * as plotTexts from "../src/simulator/report/plot-library.ts";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -27,6 +29,8 @@ here=$(dirname "$(readlink -f "$0")")
 node=$here/../node_modules/node/bin/node
 [ -x "$node" ] || node=node
 node=\${ENID_NODE:-$node}
+# A simulation is no daemon: it may take memory to be fast.
+[ "$1" != simulate ] || exec "$node" ${NODE_FLAGS[0]} "$here/enid.mjs" "$@"
 MALLOC_ARENA_MAX=1 exec "$node" ${NODE_FLAGS.join(" ")} "$here/enid.mjs" "$@"
 `;
 
@@ -36,7 +40,8 @@ export async function buildDaemon(folder: string): Promise<readonly [string]> {
   mkdirSync(folder, { recursive: true });
   const { metafile } = await build({
     absWorkingDir: ROOT,
-    entryPoints: { enid: "src/main.ts" },
+    // The worker's code lies beside the chunk that starts it.
+    entryPoints: { enid: "src/main.ts", "chunks/simulate-worker": "src/cli/simulate/simulate-worker.ts" },
     outdir: folder,
     outExtension: { ".js": ".mjs" },
     chunkNames: "chunks/[name]-[hash]",
@@ -53,11 +58,12 @@ export async function buildDaemon(folder: string): Promise<readonly [string]> {
     minifyWhitespace: true,
     sourcemap: "external",
     banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
-    plugins: [staticSchemaKeys],
+    plugins: [staticSchemaKeys, plotLibrary],
     metafile: true,
     logLevel: "warning",
   });
   checkInputs(metafile);
+  writeFileSync(join(folder, COMMIT_FILE), `${commitOf(ROOT)}\n`);
   const launcher = join(folder, "enid");
   writeFileSync(launcher, LAUNCHER);
   chmodSync(launcher, 0o755);
@@ -83,6 +89,19 @@ const staticSchemaKeys: Plugin = {
       });
       return { contents, loader: "js" };
     });
+  },
+};
+
+/** uPlot is read from node_modules as text, which the bundle has not: there its texts stand in the code. */
+const plotLibrary: Plugin = {
+  name: "plot-library",
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]simulator[\\/]report[\\/]plot-library\.ts$/ }, () => ({
+      contents: Object.entries(plotTexts)
+        .map(([name, text]) => `export const ${name} = ${JSON.stringify(text)};`)
+        .join("\n"),
+      loader: "js",
+    }));
   },
 };
 

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../src/adapters/index.ts";
 import { updateKeyTables } from "../src/configuration/index.ts";
+import { updateScenarioTables } from "../src/simulator/scenario/index.ts";
 import { createLogger, createTelemetry, metricsTable } from "../src/telemetry/index.ts";
 import { measure } from "../test/ec2/calls-lives.ts";
 import { renderCalls } from "../test/ec2/calls-page.ts";
@@ -13,6 +14,7 @@ const DOCS = join(dirname(dirname(fileURLToPath(import.meta.url))), "docs");
 
 write("errors.md", renderErrors());
 write("configuration.md", updateKeyTables(read("configuration.md")));
+write("scenarios.md", updateScenarioTables(read("scenarios.md")));
 write("metrics.md", updateMetrics(read("metrics.md")));
 // Measured, not known: some days of some nodes, in seconds.
 write("ec2-calls.md", renderCalls(await measure()));

@@ -44,6 +44,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "Try whether this node may make the EC2 calls that enid needs; changes nothing.",
     load: async () => (await import("./commands/check.ts")).check,
   },
+  simulate: {
+    summary: "Hunt for broken promises in seeded worlds, or try what a fleet would need; nothing real is touched.",
+    load: async () => (await import("./commands/simulate.ts")).simulate,
+  },
   simulator: {
     summary: "Run a simulated EC2 and instance metadata for development and tests.",
     load: async () => (await import("./commands/simulator.ts")).simulator,

@@ -3,7 +3,14 @@ import path from "node:path";
 import fastify, { type FastifyInstance } from "fastify";
 import type { Cancel, Clock, Random } from "../adapters/index.ts";
 import { coerceError, EnidError } from "../errors.ts";
-import { cniRoutes, deletionFolder, listenOnSocket, replayDeletions, watchDeletions } from "../handoff/cni/index.ts";
+import {
+  cniRoutes,
+  deletionFiles,
+  deletionFolder,
+  listenOnSocket,
+  replayDeletions,
+  watchDeletions,
+} from "../handoff/cni/index.ts";
 import { type ConfigurationOffer, Manager, type Provider } from "../manager/index.ts";
 import { openSqliteStore } from "../state/index.ts";
 import { healthRoutes, type NodeTelemetry } from "../telemetry/index.ts";
@@ -56,8 +63,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     telemetry.watch({ status: () => manager.status(), loopAgeMs: () => manager.tickAgeMs() });
     const first = await readOffer(options.configurationFile);
     await startManager(manager, first);
-    const deletions = { folder: deletionFolder(socket), service: manager, telemetry, clock };
-    await replayDeletions(deletions).catch((thrown) => tellUnreadable(telemetry, deletions.folder, thrown));
+    const queue = deletionFiles(deletionFolder(socket));
+    const deletions = { queue, service: manager, telemetry, clock };
+    await replayDeletions(deletions).catch((thrown) => tellUnreadable(telemetry, queue.folder, thrown));
     await serveSocket(servers, manager, options);
     const listening = await serveHealth(servers, options);
     const deletionWatch = watchDeletions(deletions);

@@ -231,4 +231,20 @@ export const catalogue = {
     remedy: "See docs/simulator.md for the form of a --vpc file.",
     exit: 2,
   },
+  ENID_SCENARIO_INVALID: {
+    message: "the scenario {file} is not usable: {detail}",
+    remedy: "See docs/scenarios.md for the form of a --scenario file, and bench/scenarios/ for some.",
+    exit: 2,
+  },
+  ENID_SIMULATION_LOST: {
+    message: "the simulation gave no result: {detail}",
+    remedy:
+      "Out of memory or time: take fewer nodes or --workers. Otherwise it is a fault of the simulator; report it.",
+    exit: 1,
+  },
+  ENID_SIMULATION_REPORT: {
+    message: "the report {file} cannot be written: {detail}",
+    remedy: "Name a file in a folder that exists and is writable: --report FILE.",
+    exit: 1,
+  },
 } as const satisfies Record<string, ErrorEntry>;

@@ -5,10 +5,11 @@ import { PoolError } from "../pool/index.ts";
 import type { Activities } from "./activities.ts";
 import { blocksToGive, Conclusions } from "./concluding.ts";
 import type { Degradations } from "./degradations.ts";
-import { refuseForbidden } from "./gate.ts";
+import { callBreach, settleBreach, stepBreach } from "./gate.ts";
 import type { History } from "./history.ts";
 import type { Ledger } from "./ledger.ts";
 import { LIMITS } from "./limits.ts";
+import { NEVER, soonest } from "./moments.ts";
 import type { NodeState, RunningIntent } from "./node.ts";
 import type { Observer } from "./observing.ts";
 import {
@@ -21,6 +22,7 @@ import {
   TAG_NODE,
   type Telemetry,
 } from "./ports/index.ts";
+import type { Breach, Promises } from "./promises.ts";
 import { isPassing, type Restraint, type StepKind, settlePauseMs, stepFailure, withRetryAt } from "./restraint.ts";
 import { isGrowth, stepSaid, unitOf } from "./step-sizes.ts";
 
@@ -32,6 +34,7 @@ export interface ActorOptions {
   readonly restraint: Restraint;
   readonly activities: Activities;
   readonly degradations: Degradations;
+  readonly promises: Promises;
   readonly telemetry: Telemetry;
   readonly history: History;
   readonly clock: Clock;
@@ -40,6 +43,8 @@ export interface ActorOptions {
   readonly nodeName: string;
   /** Our picture is stale: EC2 should be observed before the next plan. */
   readonly outdated: () => void;
+  /** An outcome was unknown: what EC2 has is looked at again, later. */
+  readonly lookLater: () => void;
   /** A subnet has less than EC2 said: it should be asked before the next plan is carried out. */
   readonly distrustSubnets: () => void;
 }
@@ -131,17 +136,27 @@ export class Actor {
 
   /** Whether the step may be carried out; then no pod gets an address of what it gives back from here on. */
   #permits(step: Step): boolean {
-    const { node, telemetry } = this.#options;
+    const { node, promises, telemetry } = this.#options;
+    // Only a wrong plan comes to this; what it asked for is not done, and everything else goes on.
+    const refuse = ({ message }: Error) => {
+      telemetry.event({ name: "step-refused", level: "error", message, fields: { step: step.kind } });
+      return false;
+    };
+    const breach = stepBreach(node, step);
+    if (breach !== undefined) return refuse(promises.refuse(breach));
     try {
-      refuseForbidden(node, step);
       node.pool.markReleasing(blocksToGive(node, step));
       return true;
     } catch (error) {
-      if (!(error instanceof EnidError) && !(error instanceof PoolError)) throw error;
-      // Only a wrong plan comes to this; what it asked for is not done, and everything else goes on.
-      telemetry.event({ name: "step-refused", level: "error", message: error.message, fields: { step: step.kind } });
-      return false;
+      if (!(error instanceof PoolError)) throw error;
+      const isInUse = error.refusal === "block-in-use";
+      return refuse(isInUse ? promises.refuse({ promise: 4, detail: error.message }) : error);
     }
+  }
+
+  /** A step that must not go on; `effect`: whether anything of it may have happened. */
+  #refuse(breach: Breach | undefined, effect: StepFailure["effect"]): void {
+    if (breach !== undefined) throw this.#options.promises.refuse(breach, { class: "bug", ec2Code: "", effect });
   }
 
   #intentOf(step: Step, nowMs: number): Intent {
@@ -167,6 +182,7 @@ export class Actor {
     const { intent } = running;
     // The settings may have changed while the intent became durable.
     if (!this.#allowed(intent)) return this.#conclusions.conclude(running, { kind: "undone" });
+    this.#refuse(callBreach(this.#options.node, this.#options.ledger, intent), "none");
     this.#conclusions.tell("step-begun", "info", `${stepSaid(intent.step)}: ${intent.step.reason}`, intent);
     const begunAtMs = clock.nowMs();
     const executed = provider.execute(intent, this.#progress(running, signal), signal);
@@ -195,25 +211,26 @@ export class Actor {
 
   /** Tries to settle what is unsettled and due. */
   settleDue(): void {
-    const { node, clock } = this.#options;
+    const { node, clock, degradations } = this.#options;
+    let isUnsettled = false;
     for (const running of node.intents.values()) {
       // Whether a create may be finished is known once the allowed subnets are.
       const waits = running.intent.step.kind === "create-interface" && node.resolution === undefined;
       if (running.state === "unsettled" && running.nextTryMs <= clock.nowMs() && !waits) this.#settle(running);
+      isUnsettled ||= running.state === "unsettled";
     }
-    if (![...node.intents.values()].some((running) => running.state === "unsettled")) {
-      this.#options.degradations.clear("intent-unsettled");
-    }
+    if (!isUnsettled) degradations.clear("intent-unsettled");
   }
 
-  nextSettleMs(): number | undefined {
-    const due = [...this.#options.node.intents.values()]
-      .filter(
-        (running) =>
-          running.state === "unsettled" && !this.#options.activities.isRunning(`intent ${running.intent.id}`),
-      )
-      .map((running) => running.nextTryMs);
-    return due.length === 0 ? undefined : Math.min(...due);
+  /** When something is to be settled, or holds back growth no longer, after `nowMs`; Infinity = never. */
+  nextMs(nowMs: number): number {
+    let nextMs = NEVER;
+    for (const { state, sinceMs, nextTryMs, intent } of this.#options.node.intents.values()) {
+      if (state !== "unsettled") continue;
+      nextMs = soonest(nextMs, sinceMs + LIMITS.unsettledCountsMs, nowMs);
+      if (!this.#options.activities.isRunning(`intent ${intent.id}`)) nextMs = soonest(nextMs, nextTryMs, nowMs);
+    }
+    return nextMs;
   }
 
   #settle(running: RunningIntent): void {
@@ -226,11 +243,13 @@ export class Actor {
       async (signal) => {
         // A disk that refuses is found out before EC2 is asked.
         await ledger.must([{ kind: "intent-put", intent: running.intent }]);
+        this.#refuse(settleBreach(this.#options.node, ledger, running.intent), "unknown");
         const begunAtMs = clock.nowMs();
         const settle = () => provider.settle(running.intent, how, this.#progress(running, signal), signal);
         const isLeft = how === "undo" && isLookedAtAnew(step);
         const outcome = isLeft ? UNDONE : await activities.patiently(settle(), signal);
         await this.#conclusions.conclude(running, outcome);
+        this.#options.lookLater();
         if (outcome.kind !== "undone") this.#succeeded(step, begunAtMs);
       },
       (error) => this.#notSettled(running, error),

@@ -1,6 +1,13 @@
-import { type Clock, sleep } from "../adapters/index.ts";
+import { type Cancel, type Clock, sleep } from "../adapters/index.ts";
 import { coerceError, type EnidError } from "../errors.ts";
 import { LIMITS } from "./limits.ts";
+
+interface Activity {
+  readonly controller: AbortController;
+  done: Promise<void>;
+  /** What it waits for at the moment is given up a grace after the abort. */
+  giveUp: (() => void) | undefined;
+}
 
 /**
  * What runs beside the loop: describes, steps, settlements. Each has a name and runs at most once at a time; its end
@@ -10,7 +17,8 @@ export class Activities {
   readonly #clock: Clock;
   readonly #limitMs: number;
   readonly #ended: () => void;
-  readonly #running = new Map<string, { readonly done: Promise<void>; readonly controller: AbortController }>();
+  readonly #running = new Map<string, Activity>();
+  readonly #bySignal = new WeakMap<AbortSignal, Activity>();
   readonly #stopped = new AbortController();
 
   /** `ended` is called after each activity, in whatever way it ended. `limitMs` aborts one that hangs. */
@@ -29,19 +37,38 @@ export class Activities {
     if (this.#running.has(name) || this.#stopped.signal.aborted) return false;
     // One of its own, not AbortSignal.any: a signal that depends on a lasting one is kept as long as it has a listener.
     const controller = new AbortController();
-    const cancel = this.#clock.after(this.#limitMs, () =>
-      controller.abort(new Error(`${name} took over ${this.#limitMs} ms`)),
-    );
-    const done = Promise.resolve()
-      .then(() => work(controller.signal))
-      .catch((thrown: unknown) => failed(coerceError(thrown)))
-      .finally(() => {
-        cancel();
-        this.#running.delete(name);
-        this.#ended();
-      });
-    this.#running.set(name, { done, controller });
+    const activity: Activity = { controller, done: NOTHING, giveUp: undefined };
+    this.#running.set(name, activity);
+    this.#bySignal.set(controller.signal, activity);
+    activity.done = this.#perform(name, activity, work, failed);
     return true;
+  }
+
+  async #perform(
+    name: string,
+    activity: Activity,
+    work: (signal: AbortSignal) => Promise<void>,
+    failed: (error: EnidError) => void,
+  ): Promise<void> {
+    const cancel = this.#clock.after(this.#limitMs, () =>
+      this.#abort(activity, new Error(`${name} took over ${this.#limitMs} ms`)),
+    );
+    try {
+      // Who starts it goes on first.
+      await NOTHING;
+      await work(activity.controller.signal);
+    } catch (thrown) {
+      failed(coerceError(thrown));
+    } finally {
+      cancel();
+      this.#running.delete(name);
+      this.#ended();
+    }
+  }
+
+  #abort({ controller, giveUp }: Activity, reason: Error): void {
+    controller.abort(reason);
+    giveUp?.();
   }
 
   /**
@@ -50,16 +77,28 @@ export class Activities {
    */
   patiently<Answer>(answer: Promise<Answer>, signal: AbortSignal): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      let cancel = () => {};
-      const abort = () => {
+      // Not a listener of the signal: that costs more than all the rest of a quiet activity.
+      const activity = this.#bySignal.get(signal);
+      let cancel: Cancel | undefined;
+      const giveUp = () => {
         cancel = this.#clock.after(LIMITS.abortGraceMs, () => reject(signal.reason));
       };
-      if (signal.aborted) abort();
-      signal.addEventListener("abort", abort, { once: true });
-      answer.then(resolve, reject).finally(() => {
-        signal.removeEventListener("abort", abort);
-        cancel();
-      });
+      const end = () => {
+        cancel?.();
+        if (activity?.giveUp === giveUp) activity.giveUp = undefined;
+      };
+      if (activity !== undefined) activity.giveUp = giveUp;
+      if (signal.aborted) giveUp();
+      answer.then(
+        (value) => {
+          end();
+          resolve(value);
+        },
+        (error: unknown) => {
+          end();
+          reject(error);
+        },
+      );
     });
   }
 
@@ -69,10 +108,12 @@ export class Activities {
     await Promise.race([all(), sleep(this.#clock, graceMs, this.#stopped.signal)]);
     const reason = new Error("the daemon stops");
     this.#stopped.abort(reason);
-    for (const { controller } of this.#running.values()) controller.abort(reason);
+    for (const activity of this.#running.values()) this.#abort(activity, reason);
     // Cancelled at the end: a timer left behind would keep the process for its second.
     const over = new AbortController();
     await Promise.race([all(), sleep(this.#clock, 1_000, over.signal)]);
     over.abort();
   }
 }
+
+const NOTHING = Promise.resolve();

@@ -6,7 +6,7 @@ import { type Block, type Lease, PoolError } from "../pool/index.ts";
 import { type History, podName } from "./history.ts";
 import type { Ledger } from "./ledger.ts";
 import type { NodeState } from "./node.ts";
-import { observedCidrs } from "./observing.ts";
+import { observedCidrs } from "./observed.ts";
 import type { Change, InterfaceRecord, ObservedInterface, OtherIpam, Provider, Telemetry } from "./ports/index.ts";
 import type { AdoptedInterface, AdoptedLease, AdoptionReport } from "./reports.ts";
 

@@ -4,7 +4,8 @@ import { type Block, familyOf } from "../pool/index.ts";
 import type { History } from "./history.ts";
 import type { Ledger } from "./ledger.ts";
 import type { NodeState, RunningIntent } from "./node.ts";
-import { blockOf, type Observer, observedCidrs } from "./observing.ts";
+import { blockOf, observedCidrs } from "./observed.ts";
+import type { Observer } from "./observing.ts";
 import type { Change, Intent, InterfaceRecord, StepOutcome, Telemetry } from "./ports/index.ts";
 import { countSaid, stepCount } from "./step-sizes.ts";
 

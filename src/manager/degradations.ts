@@ -30,14 +30,21 @@ export type DegradationName = (typeof DEGRADATION_NAMES)[number];
 export class Degradations {
   readonly #telemetry: Telemetry;
   readonly #present = new Map<DegradationName, Degradation>();
+  #changes = 0;
 
   constructor(telemetry: Telemetry) {
     this.#telemetry = telemetry;
   }
 
+  /** How often a state began or ended. */
+  get version(): number {
+    return this.#changes;
+  }
+
   /** Begins the state, or brings its error up to date. */
   set(name: DegradationName, error: EnidError, nowMs: number): void {
     const before = this.#present.get(name);
+    if (before === undefined) this.#changes++;
     const reported = { code: error.code, message: error.message, remedy: error.remedy };
     this.#present.set(name, { name, sinceMs: before?.sinceMs ?? nowMs, error: reported });
     if (before?.error.code !== error.code) {
@@ -52,6 +59,7 @@ export class Degradations {
 
   clear(name: DegradationName): void {
     if (!this.#present.delete(name)) return;
+    this.#changes++;
     this.#telemetry.event({ name: "recovered", level: "info", message: `${name} is over`, fields: { state: name } });
   }
 

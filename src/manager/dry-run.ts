@@ -2,7 +2,7 @@ import type { Settings } from "../configuration/index.ts";
 import type { EnidError } from "../errors.ts";
 import { type GiveBack, type Plan, plan } from "../planning/index.ts";
 import { NodeState } from "./node.ts";
-import { blockOf, observedCidrs } from "./observing.ts";
+import { blockOf, observedCidrs } from "./observed.ts";
 import { type HeldBack, planInput } from "./plan-input.ts";
 import type { NodeFacts, ObservedInterface, Provider, Resolution } from "./ports/index.ts";
 import type { PlanReport } from "./reports.ts";

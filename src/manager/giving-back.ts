@@ -1,6 +1,7 @@
 import { type Clock, jitterMs, type Random } from "../adapters/index.ts";
 import { excess, type GiveBack } from "../planning/index.ts";
 import { LIMITS } from "./limits.ts";
+import { NEVER, soonest } from "./moments.ts";
 import type { NodeState } from "./node.ts";
 
 /** Addresses beyond the watermarks since some time. */
@@ -27,6 +28,8 @@ export class GivingBack {
   readonly #clock: Clock;
   readonly #random: Random;
   #excess: Excess | undefined;
+  /** What the node was like when it was looked at last. */
+  #looked = -1;
 
   constructor(node: NodeState, clock: Clock, random: Random) {
     this.#node = node;
@@ -36,8 +39,10 @@ export class GivingBack {
 
   /** Looks at the pool as it is now; to be called in every round. */
   look(): void {
+    if (this.#looked === this.#node.version) return;
     const nowMs = this.#clock.nowMs();
     this.#lookAtInterfaces(nowMs);
+    this.#looked = this.#node.version;
     const { values } = this.#node.settings;
     const count = values["release-excess"] ? this.count() : 0;
     const before = this.#excess;
@@ -64,11 +69,12 @@ export class GivingBack {
     return excess({ available, used, ...this.#node.watermarks() });
   }
 
-  /** What may be given back now. Undefined while giving back is switched off. */
-  allowance(): GiveBack | undefined {
+  /** What may be given back now; with release-excess off, only what is of no use and in the way. */
+  allowance(): GiveBack {
     const { values } = this.#node.settings;
-    if (!values["release-excess"]) return undefined;
-    return { count: this.#allowedCount(), interfaceIdleMs: values["interface-idle-seconds"] * 1_000 };
+    const interfaceIdleMs = values["interface-idle-seconds"] * 1_000;
+    if (!values["release-excess"]) return { count: 0, interfaceIdleMs, uselessOnly: true };
+    return { count: this.#allowedCount(), interfaceIdleMs };
   }
 
   /** A step gives back: what is left has to last for another quiet time. */
@@ -79,11 +85,14 @@ export class GivingBack {
     Object.assign(this.#excess, { least: this.#excess.count, leastSinceMs: nowMs });
   }
 
-  /** When something becomes due by itself. */
-  nextMs(): readonly number[] {
+  /** When something becomes due by itself after `nowMs`; Infinity = nothing does. */
+  nextMs(nowMs: number): number {
     const idleMs = this.#node.settings.values["interface-idle-seconds"] * 1_000;
-    const idle = [...this.#node.idleSinceMs.values()].map((sinceMs) => sinceMs + idleMs);
-    return this.#excess === undefined ? idle : [...idle, this.#excess.quietUntilMs, this.#longEnoughMs(this.#excess)];
+    let nextMs = NEVER;
+    for (const sinceMs of this.#node.idleSinceMs.values()) nextMs = soonest(nextMs, sinceMs + idleMs, nowMs);
+    if (this.#excess === undefined) return nextMs;
+    nextMs = soonest(nextMs, this.#excess.quietUntilMs, nowMs);
+    return soonest(nextMs, this.#longEnoughMs(this.#excess), nowMs);
   }
 
   /** When the excess may go, if nothing changes; undefined while there is none. */

@@ -4,5 +4,6 @@ export { LIMITS } from "./limits.ts";
 export { Manager, type ManagerOptions } from "./manager.ts";
 export { NodeState } from "./node.ts";
 export * from "./ports/index.ts";
+export { type Breach, type NumberedPromise, PROMISES, type PromiseNumber } from "./promises.ts";
 export * from "./reports.ts";
 export type { ConfigurationOffer } from "./settings-keeper.ts";

@@ -3,10 +3,13 @@ import { attachmentToEnd } from "../adoption/index.ts";
 import { EnidError } from "../errors.ts";
 import type { AddAnswer, AddRequest } from "../handoff/cni/port.ts";
 import type { Attachment, Lease, Pod } from "../pool/index.ts";
+import { replyBreach } from "./gate.ts";
 import { type History, podName } from "./history.ts";
 import type { Ledger } from "./ledger.ts";
 import { LIMITS } from "./limits.ts";
+import { NEVER, soonest } from "./moments.ts";
 import type { NodeState } from "./node.ts";
+import type { Promises } from "./promises.ts";
 import type { WaitingReport } from "./reports.ts";
 
 interface Waiting {
@@ -24,6 +27,7 @@ export interface LeasingOptions {
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly history: History;
+  readonly promises: Promises;
   /** How far the wall clock is ahead of the steady time of this process. */
   readonly wallAheadMs: () => number;
   /** Why nothing may be leased now (starting, stopping, a broken invariant); undefined = serve. */
@@ -66,6 +70,12 @@ export class Leasing {
     // A caller that goes away after its lease was made keeps it: the runtime repeats the ADD or sends DEL, and a repeated
     // ADD may have been answered with this very lease already.
     const lease = await this.#obtain(key, request, signal);
+    const { node, ledger, promises } = this.#options;
+    // A DEL may have come between the commit and this answer.
+    if (node.pool.leaseOf(request.attachment) !== lease)
+      throw this.#noAddress({ request, sinceMs: lease.leasedAtMs }, DELETED);
+    const breach = replyBreach(node, ledger, request.attachment, lease);
+    if (breach !== undefined) throw promises.refuse(breach);
     return answerOf(lease);
   }
 
@@ -101,7 +111,7 @@ export class Leasing {
 
   /** Gives what is free to those who wait longest. */
   serve(): void {
-    if (this.#options.closed() !== undefined) return;
+    if (this.#waiting.size === 0 || this.#options.closed() !== undefined) return;
     for (const [key, { first }] of this.#waiting) {
       const lease = this.#lease(key, first.request);
       if (lease === undefined) return;
@@ -112,6 +122,7 @@ export class Leasing {
 
   /** Fails those whose time is over, and those whom nothing under way can serve. */
   expire(hopeless: { readonly count: number; readonly reason: EnidError } | undefined): void {
+    if (this.#waiting.size === 0) return;
     const nowMs = this.#options.clock.nowMs();
     for (const [key, { first }] of this.#waiting) {
       if (first.deadlineMs > nowMs) continue;
@@ -136,17 +147,21 @@ export class Leasing {
     this.#waiting.clear();
   }
 
-  nextDeadlineMs(): number | undefined {
-    let next: number | undefined;
-    for (const { first } of this.#waiting.values()) next = Math.min(next ?? first.deadlineMs, first.deadlineMs);
-    return next;
+  /** When an address has cooled down or the time of one who waits is over, after `nowMs`; Infinity = neither. */
+  nextMs(nowMs: number): number {
+    let nextMs = soonest(NEVER, this.#options.node.pool.nextCoolingEndMs(), nowMs);
+    for (const { first } of this.#waiting.values()) nextMs = soonest(nextMs, first.deadlineMs, nowMs);
+    return nextMs;
   }
 
   #obtain(key: string, request: AddRequest, signal: AbortSignal | undefined): Promise<Lease> {
     const committing = this.#committing.get(key);
     if (committing !== undefined) return committing;
     const existing = this.#options.node.pool.leaseOf(request.attachment);
-    if (existing !== undefined) return Promise.resolve(existing);
+    if (existing !== undefined) {
+      if (this.#options.ledger.holdsLease(existing)) return Promise.resolve(existing);
+      return Promise.reject(this.#noAddress({ request, sinceMs: existing.leasedAtMs }, UNWRITTEN));
+    }
     const waiting = this.#waiting.get(key);
     if (waiting !== undefined) {
       waiting.first.callers += 1;
@@ -245,6 +260,8 @@ export class Leasing {
   }
 }
 
+/** Only a lease that is just being taken over from another IPAM: any other that is not durable yet is waited for. */
+const UNWRITTEN = "the lease that is taken over for it is not durable yet; the next ADD gets it";
 const DELETED = "the pod was deleted while it waited";
 
 /** The addresses of a lease, the IPv4 one first. */

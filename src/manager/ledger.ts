@@ -1,13 +1,16 @@
 import type { Clock } from "../adapters/index.ts";
 import { coerceError, type EnidError } from "../errors.ts";
+import type { Lease } from "../pool/index.ts";
 import type { Degradations } from "./degradations.ts";
 import { LIMITS } from "./limits.ts";
-import type { Change, Store, Telemetry } from "./ports/index.ts";
+import type { Change, Store, StoredState, Telemetry } from "./ports/index.ts";
 
 interface Batch {
   /** Order in which the changes came about. */
   readonly order: number;
   readonly changes: readonly Change[];
+  /** Written to see whether the disk takes something again; nothing is lost with it. */
+  readonly isProbe?: boolean;
 }
 
 /**
@@ -15,24 +18,48 @@ interface Batch {
  * intent before its call). Others must never be lost but may be late (`eventually`: the end of a lease while the disk
  * is full, since DEL is served in any case): they are kept here in order and go ahead of the next commit. Should they
  * be refused again, the store's own constraints refuse a lease that meets the one that has not ended yet.
+ *
+ * A refused lease or intent is not written later, so that nothing might be left to show that the disk is well again: then
+ * something that it holds already is written anew.
  */
 export class Ledger {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #degradations: Degradations;
   readonly #telemetry: Telemetry;
+  /** Something that the store holds already, to be written anew; undefined: nothing, or it is just being changed. */
+  restated: () => Change | undefined = () => undefined;
   /** What the disk refused, in order. */
   #backlog: Batch[] = [];
   #nextOrder = 0;
   /** Why the disk refused last; undefined once it took something again. */
   #refusal: EnidError | undefined;
   #refusedAtMs = 0;
+  /** What the store is known to hold. */
+  readonly #leases = new Set<Lease>();
+  readonly #intents = new Set<string>();
 
   constructor(store: Store, clock: Clock, degradations: Degradations, telemetry: Telemetry) {
     this.#store = store;
     this.#clock = clock;
     this.#degradations = degradations;
     this.#telemetry = telemetry;
+  }
+
+  /** What the store held at the start. */
+  loaded({ leases, intents }: Pick<StoredState, "leases" | "intents">): void {
+    for (const lease of leases) this.#leases.add(lease);
+    for (const { id } of intents) this.#intents.add(id);
+  }
+
+  /** Whether this lease was made durable and its end was not. */
+  holdsLease(lease: Lease): boolean {
+    return this.#leases.has(lease);
+  }
+
+  /** Whether the intent was made durable and is open. */
+  holdsIntent(id: string): boolean {
+    return this.#intents.has(id);
   }
 
   /** Why the disk refuses at the moment, as far as is known. */
@@ -53,7 +80,9 @@ export class Ledger {
       await this.#store.commit(changes);
       this.#written(batch);
     } catch (thrown) {
-      throw this.#failed(thrown);
+      const error = this.#failed(thrown);
+      if (mayPass(error)) this.#probeLater();
+      throw error;
     }
   }
 
@@ -65,6 +94,7 @@ export class Ledger {
 
   /** Tries again what the disk refused; called by the tick too. */
   retry(): void {
+    if (this.#backlog.length === 0) return;
     const late = this.#backlog;
     this.#backlog = [];
     for (const batch of late) void this.#write(batch);
@@ -78,8 +108,13 @@ export class Ledger {
   }
 
   async #write(batch: Batch): Promise<void> {
+    const probe = batch.isProbe === true ? this.restated() : undefined;
+    if (batch.isProbe === true && probe === undefined) {
+      this.#keep(batch);
+      return;
+    }
     try {
-      await this.#store.commit(batch.changes);
+      await this.#store.commit(probe === undefined ? batch.changes : [probe]);
       this.#written(batch);
     } catch (thrown) {
       const error = this.#failed(thrown);
@@ -90,6 +125,10 @@ export class Ledger {
         this.#keep(...batch.changes.map((change) => ({ order: batch.order, changes: [change] })));
       else this.#drop(batch, error);
     }
+  }
+
+  #probeLater(): void {
+    if (this.#backlog.length === 0) this.#keep({ order: this.#nextOrder++, changes: [], isProbe: true });
   }
 
   #keep(...batches: readonly Batch[]): void {
@@ -108,12 +147,26 @@ export class Ledger {
 
   #written(batch: Batch): void {
     this.#refusal = undefined;
+    this.#backlog = this.#backlog.filter(({ isProbe = false }) => !isProbe);
+    for (const change of batch.changes) this.#note(change);
     // What it says of an interface or block is newer than what an earlier batch, refused meanwhile, would write later.
-    const keys = new Set(batch.changes.flatMap(keysOf));
-    if (keys.size > 0 && this.#backlog.length > 0) {
+    if (this.#backlog.length > 0) {
+      const keys = new Set(batch.changes.flatMap(keysOf));
       this.#backlog = this.#backlog.map((late) => (late.order < batch.order ? without(late, keys) : late));
     }
     if (this.#backlog.length === 0) this.#degradations.clear("state-write-failing");
+  }
+
+  #note(change: Change): void {
+    if (change.kind === "lease-put") this.#leases.add(change.lease);
+    else if (change.kind === "lease-end") this.#leases.delete(change.lease);
+    else if (change.kind === "intent-put") this.#intents.add(change.intent.id);
+    else if (change.kind === "intent-close") this.#intents.delete(change.id);
+    else if (change.kind === "boot-started") this.#leases.clear();
+    else if (change.kind === "instance-adopted") {
+      this.#leases.clear();
+      this.#intents.clear();
+    }
   }
 
   #failed(thrown: unknown): EnidError {

@@ -14,8 +14,11 @@ export const LIMITS = {
   refillLongestMs: 2 * 60_000,
   /** A smaller buffer is filled up at once: half of it is too little to lean on. */
   refillAtOnceBelow: 4,
-  /** The loop looks around at least this often. */
-  heartbeatMs: 10_000,
+  /**
+   * The loop comes round at least this often, so that one that is stuck is told from one that has nothing to do: liveness
+   * gives it twice as long (telemetry/health-routes.ts). Nothing else relies on it: what becomes due has its moment.
+   */
+  heartbeatMs: 30_000,
   /** ADDs that may wait at once; a node holds at most some hundred pods. */
   waitingMax: 2_000,
 
@@ -25,8 +28,12 @@ export const LIMITS = {
   cloudJitter: 0.15,
   /** What a mutation changed may be missing from observations for this long (docs/ec2.md, consistency). */
   lagMs: 60_000,
+  /** What was given back may be shown for this long, and is not taken over meanwhile: EC2's guidance is "up to about five minutes". */
+  adoptionLagMs: 10 * 60_000,
   /** A denial is believed when EC2 repeats it after this pause. */
   confirmAfterMs: 30_000,
+  /** A call whose answer never came may take effect after it was settled: EC2 is observed once more then. */
+  lateEffectMs: 2 * 60_000,
   /** Differences seen in metadata ask EC2 at most this often. */
   suspicionEveryMs: 5 * 60_000,
 
@@ -87,5 +94,7 @@ export const LIMITS = {
   leftoversAtOnce: 5,
 
   selfCheckEveryMs: 60_000,
+  /** The same while nothing changed in the pool. */
+  selfCheckUnchangedMs: 60 * 60_000,
   historyEntries: 4_000,
 } as const;

@@ -55,13 +55,15 @@ export class Loop {
   #schedule(dueMs: number): void {
     this.#cancel?.();
     this.#dueMs = dueMs;
-    this.#cancel = this.#clock.after(dueMs - this.#clock.monotonicMs(), () => {
-      this.#cancel = undefined;
-      this.#dueMs = Number.POSITIVE_INFINITY;
-      this.#burstBeganMs = undefined;
-      this.#lastTickMs = this.#clock.monotonicMs();
-      const againMs = this.#tick();
-      this.wake(Math.min(againMs, LIMITS.heartbeatMs));
-    });
+    this.#cancel = this.#clock.after(dueMs - this.#clock.monotonicMs(), this.#round);
   }
+
+  readonly #round = (): void => {
+    this.#cancel = undefined;
+    this.#dueMs = Number.POSITIVE_INFINITY;
+    this.#burstBeganMs = undefined;
+    this.#lastTickMs = this.#clock.monotonicMs();
+    const againMs = this.#tick();
+    this.wake(Math.min(againMs, LIMITS.heartbeatMs));
+  };
 }

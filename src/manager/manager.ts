@@ -3,7 +3,7 @@ import type { AdoptionText } from "../adoption/index.ts";
 import type { Settings } from "../configuration/index.ts";
 import { EnidError } from "../errors.ts";
 import type { AddAnswer, AddRequest, LeaseService } from "../handoff/cni/port.ts";
-import type { Attachment, Lease, Pod } from "../pool/index.ts";
+import type { Attachment, Counts, Lease, Pod, Pool } from "../pool/index.ts";
 import { Actor, removalOf } from "./acting.ts";
 import { Activities } from "./activities.ts";
 import { adoptLeases } from "./adopting.ts";
@@ -16,10 +16,12 @@ import { Leasing } from "./leasing.ts";
 import { Ledger } from "./ledger.ts";
 import { LIMITS } from "./limits.ts";
 import { Loop } from "./loop.ts";
+import { soonest, type Timed } from "./moments.ts";
 import { NodeState } from "./node.ts";
 import { Observer } from "./observing.ts";
 import { Planner } from "./planner.ts";
 import type { Provider, Store, Telemetry } from "./ports/index.ts";
+import { Promises } from "./promises.ts";
 import { readyAt, stillStarting } from "./readiness.ts";
 import type { AdoptionReport, Explanation, ManagerControl, PlanReport, StatusReport } from "./reports.ts";
 import { restorePool } from "./restoring.ts";
@@ -40,6 +42,8 @@ export interface ManagerOptions {
   readonly bootId: string;
   /** Name of the machine, for the tags of interfaces that are made. Absent = none. */
   readonly nodeName?: string;
+  /** For simulated worlds alone, which hand in a pool with a weakness to see that they find it. Absent = the pool. */
+  readonly createPool?: (() => Pool) | undefined;
 }
 
 /**
@@ -72,6 +76,7 @@ export class Manager implements ManagerControl, LeaseService {
   readonly #givingBack: GivingBack;
   readonly #sweeper: Sweeper;
   readonly #planner: Planner;
+  readonly #timed: readonly Timed[];
   readonly #loop: Loop;
   readonly #selfCheck: SelfCheck;
   readonly #history = new History(LIMITS.historyEntries);
@@ -91,16 +96,19 @@ export class Manager implements ManagerControl, LeaseService {
     const clock = this.#clock;
     const telemetry = this.#telemetry;
     this.#degradations = new Degradations(telemetry);
+    const halt = (error: EnidError) => this.#selfCheck.halt(error, clock.nowMs());
+    const promises = new Promises({ telemetry, halt });
     this.#ledger = new Ledger(this.#store, clock, this.#degradations, telemetry);
     this.#keeper = new SettingsKeeper({
       ledger: this.#ledger,
       clock,
       telemetry,
       degradations: this.#degradations,
+      promises,
       servesNodeRanges: this.#provider.name === "node-cidr",
     });
-    this.#node = new NodeState(this.#keeper.settings);
-    this.#selfCheck = new SelfCheck(this.#node, this.#degradations);
+    this.#node = new NodeState(this.#keeper.settings, options.createPool);
+    this.#selfCheck = new SelfCheck(this.#node, this.#degradations, promises);
     this.#restraint = new Restraint(clock, this.#random, this.#degradations);
     this.#loop = new Loop(clock, () => this.#tick());
     this.#activities = new Activities(clock, LIMITS.activityMs, () => this.#loop.wake(0));
@@ -111,6 +119,7 @@ export class Manager implements ManagerControl, LeaseService {
       telemetry,
       history: this.#history,
       degradations: this.#degradations,
+      promises,
     };
     this.#observer = new Observer(shared);
     this.#actor = new Actor({
@@ -122,6 +131,7 @@ export class Manager implements ManagerControl, LeaseService {
       random: this.#random,
       nodeName: options.nodeName ?? "",
       outdated: () => this.#surveyor.outdated(LIMITS.staleMs),
+      lookLater: () => this.#surveyor.lookLater(),
       distrustSubnets: () => this.#surveyor.distrustSubnets(),
     });
     this.#surveyor = new Surveyor({
@@ -158,6 +168,8 @@ export class Manager implements ManagerControl, LeaseService {
       leasing: this.#leasing,
       givingBack: this.#givingBack,
     });
+    const own = [this.#surveyor, this.#leasing, this.#givingBack, this.#planner];
+    this.#timed = [...own, this.#actor, this.#restraint, this.#sweeper];
   }
 
   /**
@@ -168,6 +180,7 @@ export class Manager implements ManagerControl, LeaseService {
   async start(offer: ConfigurationOffer): Promise<void> {
     this.#startedAtMs = this.#clock.nowMs();
     const loaded = this.#store.load();
+    this.#ledger.loaded(loaded);
     await this.#keeper.begin(loaded, offer);
     this.#node.settings = this.#keeper.settings;
     const sameBoot = loaded.bootId === this.#bootId;
@@ -230,20 +243,20 @@ export class Manager implements ManagerControl, LeaseService {
     if (closed !== undefined) return closed;
     const { available } = this.#node.supply();
     const wanted = readyAt(this.#node);
-    if (available >= wanted) return undefined;
+    if (available >= wanted || (available > 0 && this.#planner.isFull)) return undefined;
     return new EnidError("ENID_NOT_READY", { available, wanted, reason: this.#planner.whyNone().message });
   }
 
-  /** Monotonic ms since the loop ticked last; the liveness check compares it with the heartbeat. */
+  /** Monotonic ms since the loop ticked last, for the liveness check. */
   tickAgeMs(): number {
     return this.#clock.monotonicMs() - this.#loop.lastTickMs;
   }
 
   status(): StatusReport {
     const notReady = this.#stopping ? new EnidError("ENID_STOPPING") : this.notReady();
-    const starting = this.#closed() !== undefined;
+    const before = this.#stopping ? "stopping" : this.#closed() && "starting";
     return statusReport({
-      phase: this.#stopping ? "stopping" : starting ? "starting" : notReady === undefined ? "ready" : "growing",
+      phase: before ?? (notReady === undefined ? "ready" : "growing"),
       notReady,
       startedAtMs: this.#startedAtMs,
       provider: this.#provider.name,
@@ -302,6 +315,9 @@ export class Manager implements ManagerControl, LeaseService {
     return [...this.#node.pool.leases()];
   }
 
+  /** Addresses of the pool by state; cheap. */
+  counts = (): Counts => this.#node.pool.counts();
+
   /** What is wrong inside the pool, a sentence each; empty unless enid has a bug. Looks at every address. */
   problems(): readonly string[] {
     return this.#node.pool.problems();
@@ -346,35 +362,18 @@ export class Manager implements ManagerControl, LeaseService {
   }
 
   #demandChanged(urgent: boolean): void {
-    if (!urgent) {
-      this.#loop.wake(this.#refillMs());
-      return;
-    }
-    this.#surveyor.hurry();
-    this.#loop.wakeAfterBurst();
-  }
-
-  #refillMs(): number {
-    const isLow = this.#node.supply().free * 2 < this.#node.watermarks().preAllocate;
-    return isLow ? LIMITS.refillSoonMs : LIMITS.refillDelayMs;
+    if (urgent) {
+      this.#surveyor.hurry();
+      this.#loop.wakeAfterBurst();
+    } else this.#loop.wake(this.#planner.refillMs);
   }
 
   /** How long nothing becomes due by itself. */
   #pauseMs(): number {
     const nowMs = this.#clock.nowMs();
-    const moments = [
-      this.#node.pool.nextCoolingEndMs(),
-      this.#leasing.nextDeadlineMs(),
-      this.#actor.nextSettleMs(),
-      this.#restraint.nextMs(),
-      this.#ledger.refusedUntilMs,
-      ...this.#surveyor.nextMs(),
-      ...this.#givingBack.nextMs(),
-      this.#sweeper.nextMs(),
-    ];
-    // A moment that has passed and still stands waits for an activity, whose end wakes the loop.
-    const future = moments.filter((moment) => moment !== undefined && moment > nowMs) as number[];
-    return future.length === 0 ? LIMITS.heartbeatMs : Math.max(1, Math.min(...future) - nowMs);
+    let nextMs = soonest(nowMs + LIMITS.heartbeatMs, this.#ledger.refusedUntilMs, nowMs);
+    for (const part of this.#timed) nextMs = soonest(nextMs, part.nextMs(nowMs), nowMs);
+    return Math.max(1, nextMs - nowMs);
   }
 
   #apply(settings: Settings): void {

@@ -1,7 +1,8 @@
 import { prefixModeOf, type Settings } from "../configuration/index.ts";
 import type { EnidError } from "../errors.ts";
-import { effectivePreAllocate, nodeMaximum, type PlanInput, type Step } from "../planning/index.ts";
+import { effectivePreAllocate, interfaceMaximum, nodeMaximum, type PlanInput, type Step } from "../planning/index.ts";
 import { type Block, type Family, Pool, PoolError } from "../pool/index.ts";
+import { NotedMap } from "./noted-map.ts";
 import type { Intent, InterfaceRecord, NodeFacts, Resolution } from "./ports/index.ts";
 import { takenFromSubnet } from "./step-sizes.ts";
 
@@ -20,38 +21,103 @@ export interface RunningIntent {
 
 /** All that the manager knows of its node: the pool and the facts around it. Only the manager changes it. */
 export class NodeState {
-  pool = new Pool();
-  readonly interfaces = new Map<string, InterfaceRecord>();
-  readonly intents = new Map<string, RunningIntent>();
-  facts: NodeFacts | undefined;
-  resolution: Resolution | undefined;
+  /** How often something here changed, the pool left out. */
+  #changes = 0;
+  readonly #noted = (): void => {
+    this.#changes++;
+  };
+  #facts: NodeFacts | undefined;
+  #resolution: Resolution | undefined;
+  #settings: Settings;
+  #trusted: ReadonlySet<string> = new Set();
+  #watermarks: PlanInput["watermarks"] | undefined;
+  readonly #createPool: () => Pool;
+
+  pool: Pool;
+  readonly interfaces = new NotedMap<string, InterfaceRecord>(this.#noted);
+  readonly intents = new NotedMap<string, RunningIntent>(this.#noted);
   resolvedAtMs = 0;
   /** Addresses asked for in each subnet since `resolvedAtMs`. */
-  readonly takenSince = new Map<string, number>();
+  readonly takenSince = new NotedMap<string, number>(this.#noted);
   /** Addresses on an interface that the pool holds under another one, where a lease keeps them; they take slots here. */
-  readonly strays = new Map<string, number>();
+  readonly strays = new NotedMap<string, number>(this.#noted);
   /**
    * Blocks that a step brought while the pool held them elsewhere, where they were on their way back: EC2 gives what it
    * got back to the next who asks, also before the answer is here that it has it. They join when the others have left.
    */
-  readonly homeless = new Map<string, Block>();
+  readonly homeless = new NotedMap<string, Block>(this.#noted);
   /** Since when nothing on an interface is leased or cools; wall ms. */
-  readonly idleSinceMs = new Map<string, number>();
+  readonly idleSinceMs = new NotedMap<string, number>(this.#noted);
   /** What went back to the cloud since the process started. */
   readonly givenBack = { addresses: 0, interfaces: 0 };
   /** Blocks in use that EC2 says twice the node does not have, and since when (wall ms): their leases are `lost`. */
-  readonly lostSinceMs = new Map<string, number>();
-  settings: Settings;
-  /** Subnets that the same selection allowed when EC2 was asked last: the warm start serves from them until it is asked. */
-  trusted: ReadonlySet<string> = new Set();
+  readonly lostSinceMs = new NotedMap<string, number>(this.#noted);
+  /** A primary address that is no longer for pods waits for the end of its lease. */
+  primaryLeaves = false;
 
-  constructor(settings: Settings) {
-    this.settings = settings;
+  constructor(settings: Settings, createPool: () => Pool = () => new Pool()) {
+    this.#settings = settings;
+    this.#createPool = createPool;
+    this.pool = createPool();
+  }
+
+  /**
+   * Names what the node is like but for its leases: while it stays the same, so do interfaces, blocks, intents, limits,
+   * resolution and settings. What happens inside a step under way is not part of it.
+   */
+  get shape(): number {
+    return this.#changes + this.pool.changes.blocks;
+  }
+
+  /** The same with the states of the addresses. */
+  get version(): number {
+    return this.shape + this.pool.changes.addresses;
+  }
+
+  get facts(): NodeFacts | undefined {
+    return this.#facts;
+  }
+
+  set facts(facts: NodeFacts | undefined) {
+    this.#facts = facts;
+    this.#watermarks = undefined;
+    this.#changes++;
+  }
+
+  get resolution(): Resolution | undefined {
+    return this.#resolution;
+  }
+
+  set resolution(resolution: Resolution | undefined) {
+    this.#resolution = resolution;
+    this.#changes++;
+  }
+
+  get settings(): Settings {
+    return this.#settings;
+  }
+
+  set settings(settings: Settings) {
+    this.#settings = settings;
+    this.#watermarks = undefined;
+    this.#changes++;
+  }
+
+  /** Subnets that the same selection allowed when EC2 was asked last: the warm start serves from them until it is asked. */
+  get trusted(): ReadonlySet<string> {
+    return this.#trusted;
+  }
+
+  set trusted(subnetIds: ReadonlySet<string>) {
+    this.#trusted = subnetIds;
+    this.#changes++;
   }
 
   /** Everything that belonged to another instance goes; the settings stay. */
   forget(): void {
-    this.pool = new Pool();
+    // The counts of the new pool begin anew; the sums must not come back to what they were.
+    this.#changes += this.pool.changes.blocks + this.pool.changes.addresses + 1;
+    this.pool = this.#createPool();
     this.interfaces.clear();
     this.intents.clear();
     this.takenSince.clear();
@@ -109,13 +175,33 @@ export class NodeState {
     this.pool.removeInterface(interfaceId);
   }
 
-  /** Pod addresses the node can hold at most under the settings; 0 while the limits are unknown. */
+  /**
+   * Pod addresses the node can hold at most under the settings, without what interfaces take up that can carry none; 0 while
+   * the limits are unknown.
+   */
   capacity(): number {
     if (this.facts === undefined) return 0;
-    return nodeMaximum(this.planLimits(this.facts), { prefixes: this.takesPrefixes });
+    const limits = this.planLimits(this.facts);
+    let most = nodeMaximum(limits, { prefixes: this.takesPrefixes });
+    for (const record of this.interfaces.values()) {
+      if (this.#isInTheWay(record)) most -= interfaceMaximum(limits, record, { prefixes: this.takesPrefixes });
+    }
+    return Math.max(0, most);
+  }
+
+  /** Whether it takes a place that is for pods and will never carry one: of somebody else, or in another subnet. */
+  #isInTheWay({ foreign, networkCard, deviceIndex, subnetId }: InterfaceRecord): boolean {
+    if (deviceIndex < 0 || (networkCard === 0 && deviceIndex < this.settings.values["first-interface-index"]))
+      return false;
+    return foreign || (this.resolution?.subnets.every(({ id }) => id !== subnetId) ?? false);
   }
 
   watermarks(): PlanInput["watermarks"] {
+    this.#watermarks ??= this.#computeWatermarks();
+    return this.#watermarks;
+  }
+
+  #computeWatermarks(): PlanInput["watermarks"] {
     const { values, origins } = this.settings;
     const configured = values["pre-allocate"];
     const preAllocate =
@@ -190,6 +276,7 @@ export class NodeState {
    */
   retirePrimaries(): string[] {
     const retired: string[] = [];
+    this.primaryLeaves = false;
     for (const record of this.interfaces.values()) {
       const cidr = `${record.primaryAddress}/32`;
       const known = this.holdsPrimary(record) ? this.pool.block(cidr) : undefined;
@@ -198,8 +285,10 @@ export class NodeState {
         if (!known.usable && !this.lostSinceMs.has(cidr)) this.pool.setBlockUsable(cidr, true);
         continue;
       }
-      if (known.leased + known.cooling > 0) this.pool.setBlockUsable(cidr, false);
-      else if (this.pool.removeBlock(cidr)) retired.push(cidr);
+      if (known.leased + known.cooling > 0) {
+        this.primaryLeaves = true;
+        this.pool.setBlockUsable(cidr, false);
+      } else if (this.pool.removeBlock(cidr)) retired.push(cidr);
     }
     return retired;
   }

@@ -1,23 +1,29 @@
 import type { Clock } from "../adapters/index.ts";
 import { EnidError } from "../errors.ts";
-import { type Block, familyOf } from "../pool/index.ts";
+import { type Block, PoolError } from "../pool/index.ts";
 import type { Degradations } from "./degradations.ts";
 import type { History } from "./history.ts";
+import { Lag } from "./lag.ts";
 import type { Ledger } from "./ledger.ts";
-import { LIMITS } from "./limits.ts";
+import { NEVER } from "./moments.ts";
 import type { NodeState } from "./node.ts";
-import type { Change, InterfaceRecord, Observation, ObservedInterface, Telemetry } from "./ports/index.ts";
+import { blockOf, cidrsSeenOn, isIpv6, mergeRecord, observedCidrs } from "./observed.ts";
+import type {
+  Change,
+  InterfaceRecord,
+  Observation,
+  ObservationSource,
+  ObservedInterface,
+  Telemetry,
+} from "./ports/index.ts";
+import type { Promises } from "./promises.ts";
+import { sameInterfaces, sameMembers, sameRecord } from "./same-interfaces.ts";
+import { NOTHING_NEW, type Verdict } from "./verdict.ts";
 
-/** What an observation calls for beyond what was merged at once. */
-export interface Verdict {
-  /** Metadata differs from the pool: EC2 itself should be asked. */
-  readonly askCloud: boolean;
-  /** EC2 denied something for the first time: ask again after a pause before believing it. */
-  readonly confirm: boolean;
-  /** Interfaces that enid made, that nothing is known of and that EC2 showed unattached twice: leaked, to be removed. */
-  readonly leaked: readonly ObservedInterface[];
-  /** The primary interface has other security groups than those that were resolved. */
-  readonly groupsChanged: boolean;
+/** An observation that called for nothing, and what the node was like then. */
+interface Quiet {
+  readonly shape: number;
+  readonly interfaces: readonly ObservedInterface[];
 }
 
 export interface ObserverOptions {
@@ -27,6 +33,7 @@ export interface ObserverOptions {
   readonly degradations: Degradations;
   readonly telemetry: Telemetry;
   readonly history: History;
+  readonly promises: Promises;
 }
 
 /**
@@ -36,83 +43,126 @@ export interface ObserverOptions {
  */
 export class Observer {
   readonly #options: ObserverOptions;
-  /** When a block or interface was learned last: an older observation cannot deny it. */
-  readonly #learnedAtMs = new Map<string, number>();
+  readonly #lag: Lag;
   /** Denied once by EC2: CIDRs, and "interface <id>". */
   #denied = new Set<string>();
   #unattached = new Set<string>();
-  /** When a block was given back, by interface and block, and when an interface was removed. */
-  readonly #gaveBackAtMs = new Map<string, number>();
-  #adoptsFromMs = 0;
   /** Something was seen that may be taken over only later. */
   #adoptsLater = false;
+  /** When the first of that is old enough; Infinity: nothing is. */
+  #adoptsAtMs = NEVER;
+  /** Something that the pool holds was not seen, whether that counts yet or not. */
+  #lacked = false;
+  /** Of each source, the last observation that called for nothing. */
+  readonly #quiet = new Map<ObservationSource, Quiet>();
 
   constructor(options: ObserverOptions) {
     this.#options = options;
+    this.#lag = new Lag(options.clock);
+  }
+
+  get node(): NodeState {
+    return this.#options.node;
   }
 
   /** All that the interface carries, from the answers of a step: newer than any observation under way. */
   learned(record: InterfaceRecord, cidrs: readonly string[]): void {
     const primary = this.#options.node.primaryBlock(record)?.cidr;
-    this.#stamp([interfaceKey(record.id), ...cidrs, ...(primary === undefined ? [] : [primary])]);
-    for (const cidr of cidrs) this.#gaveBackAtMs.delete(strayKey(record.id, cidr));
+    this.#lag.came([record.id, ...cidrs, ...(primary === undefined ? [] : [primary])]);
+    this.#lag.cameBack(record.id, cidrs);
     this.#countStrays(record.id, cidrs);
   }
 
   /** EC2 has them back: an observation that lags shows them still on the interface, and must not bring them back. */
   gaveBack(interfaceId: string, cidrs: readonly string[]): void {
-    const nowMs = this.#options.clock.nowMs();
-    for (const [key, atMs] of this.#gaveBackAtMs) if (nowMs - atMs > LIMITS.lagMs) this.#gaveBackAtMs.delete(key);
-    for (const cidr of cidrs) {
-      this.#gaveBackAtMs.set(strayKey(interfaceId, cidr), nowMs);
-      this.#learnedAtMs.delete(cidr);
-    }
+    this.#lag.went(interfaceId, cidrs);
     this.#forgetLost();
   }
 
   /** The interface was removed: an observation that lags shows it still. */
   removed(interfaceId: string): void {
-    this.#learnedAtMs.delete(interfaceKey(interfaceId));
-    this.#gaveBackAtMs.set(interfaceKey(interfaceId), this.#options.clock.nowMs());
+    this.#lag.removed(interfaceId);
   }
 
-  /**
-   * The state was written by an earlier process, which may have given blocks back just before it ended: until
-   * observations can no longer lag that, what is not in the state is not taken over.
-   */
+  /** The state was written by an earlier process. */
   followsAnother(): void {
-    this.#adoptsFromMs = this.#options.clock.nowMs() + LIMITS.lagMs;
+    this.#lag.followsAnother();
   }
 
   merge(observation: Observation): Verdict {
+    return this.isKnown(observation) ? NOTHING_NEW : this.#guarded(observation);
+  }
+
+  /** No observation ends a lease, whatever it says: nothing of merging changes the state of an address. */
+  #guarded(observation: Observation): Verdict {
+    const { node, promises } = this.#options;
+    const { pool } = node;
+    const before = pool.changes.addresses;
+    try {
+      return this.mergeAnew(observation);
+    } catch (thrown) {
+      if (!(thrown instanceof PoolError) || thrown.refusal !== "block-in-use") throw thrown;
+      throw promises.refuse({
+        promise: 9,
+        detail: `an observation (${observation.source}) would drop it: ${thrown.message}`,
+      });
+    } finally {
+      if (pool.changes.addresses !== before)
+        promises.halt({ promise: 9, detail: `an observation (${observation.source}) changed what addresses are` });
+    }
+  }
+
+  /**
+   * Whether the node was like this when all of it was in line with the last observation of that source, and this one says
+   * the same: merging is a function of the two but for what time alone decides, and nothing of that was left open.
+   */
+  isKnown({ source, complete, interfaces }: Observation): boolean {
+    const quiet = this.#quiet.get(source);
+    if (quiet === undefined || !complete || quiet.shape !== this.#options.node.shape) return false;
+    return sameInterfaces(quiet.interfaces, interfaces);
+  }
+
+  mergeAnew(observation: Observation): Verdict {
     const { node } = this.#options;
+    this.#quiet.delete(observation.source);
     const changes: Change[] = [];
     // What a step makes or takes away is the step's to report: until then it may still be undone.
     const attached = observation.interfaces.filter(
-      ({ id, attached }) => attached && !node.isInTheMaking(id) && !this.#justRemoved(id, observation),
+      ({ id, attached }) =>
+        attached && !node.isInTheMaking(id) && !this.#lag.mayShowRemoved(id, observation.startedAtMs),
     );
     for (const observed of attached) this.#mergeInterface(observed, observation, changes);
+    this.#lacked = false;
     const denied = observation.complete ? this.#deniedBy(observation) : new Set<string>();
     const fromCloud = observation.source === "cloud" && observation.complete;
     if (fromCloud) this.#believe(denied, changes);
+    if (fromCloud) this.#forgetLost();
+    // Metadata shows it again: EC2 has the last word.
+    const isOver = node.lostSinceMs.size === 0 && this.#options.degradations.has("address-denied");
     const retired = node.retirePrimaries();
     if (retired.length > 0) changes.push({ kind: "blocks-remove", cidrs: retired });
     // Last, for an address that left one interface may have come to another.
     this.#adoptsLater = false;
+    this.#adoptsAtMs = NEVER;
     if (observation.source === "cloud") for (const observed of attached) this.#adopt(observed, observation, changes);
     if (changes.length > 0) void this.#options.ledger.eventually(changes);
     const leaked = fromCloud ? this.#leaked(observation) : [];
-    return {
-      askCloud: observation.source === "metadata" && denied.size > 0,
+    const unknown = attached.some((observed) => this.#holdsUnknown(observed, observation.startedAtMs));
+    const unknownYet = attached.some((observed) => this.#holdsUnknown(observed, NEVER));
+    const verdict = {
+      askCloud: observation.source === "metadata" && (denied.size > 0 || unknown || isOver),
       confirm: fromCloud && (this.#denied.size > 0 || this.#unattached.size > 0 || this.#adoptsLater),
+      lookAtMs: fromCloud ? this.#adoptsAtMs : NEVER,
       leaked,
       groupsChanged: this.#groupsChanged(attached),
     };
-  }
-
-  #justRemoved(interfaceId: string, { startedAtMs }: Observation): boolean {
-    const removedAtMs = this.#gaveBackAtMs.get(interfaceKey(interfaceId)) ?? Number.NEGATIVE_INFINITY;
-    return startedAtMs - removedAtMs < LIMITS.lagMs;
+    const isQuiet =
+      changes.length === 0 && !this.#lacked && !unknownYet && !isOver && !node.primaryLeaves && leaked.length === 0;
+    const isAll = observation.complete && attached.length === observation.interfaces.filter((i) => i.attached).length;
+    if (isQuiet && isAll && !verdict.confirm && verdict.lookAtMs === NEVER && !verdict.groupsChanged) {
+      this.#quiet.set(observation.source, { shape: node.shape, interfaces: observation.interfaces });
+    }
+    return verdict;
   }
 
   #mergeInterface(observed: ObservedInterface, observation: Observation, changes: Change[]): void {
@@ -121,14 +171,15 @@ export class Observer {
     // An attachment that is still on its way in metadata has no index yet; EC2's word on it stands.
     if (known === undefined && observation.source === "metadata") return;
     const record = mergeRecord(known, observed, observation.source === "cloud");
-    if (JSON.stringify(known) !== JSON.stringify(record)) {
+    if (known === undefined || !sameRecord(known, record)) {
       node.interfaces.set(record.id, record);
       changes.push({ kind: "interface-put", interface: record });
     }
     const usable = node.unusableBecause(record) === "";
     node.pool.upsertInterface({ id: record.id, index: node.poolIndex(record), usable });
-    for (const cidr of [...observedCidrs(observed), `${observed.primaryAddress}/32`]) {
-      // Only what was lost: a block that a step gives back may be unusable too, and stays so.
+    // Only what was lost: a block that a step gives back may be unusable too, and stays so.
+    const returned = node.lostSinceMs.size === 0 ? [] : [...observedCidrs(observed), `${observed.primaryAddress}/32`];
+    for (const cidr of returned) {
       const block = node.lostSinceMs.has(cidr) ? node.pool.block(cidr)?.block : undefined;
       if (block?.interfaceId === record.id) {
         node.pool.setBlockUsable(cidr, true);
@@ -152,13 +203,17 @@ export class Observer {
     }
     const cidrs = observedCidrs(observed).filter((cidr) => !isIpv6(cidr) || node.servesIpv6);
     const unknown = cidrs.filter((cidr) => node.pool.block(cidr) === undefined);
-    const takenOver = unknown.filter((cidr) => this.#mayAdopt(record.id, cidr, startedAtMs));
+    const takenOver = unknown.filter((cidr) => this.#lag.adoptableFromMs(record.id, cidr) <= startedAtMs);
     // What is still on its way back from another interface of the node can be here already.
     const arriving = cidrs.some((cidr) => {
       const held = node.pool.block(cidr);
       return held !== undefined && held.block.interfaceId !== record.id && held.releasing > 0;
     });
-    this.#adoptsLater ||= takenOver.length < unknown.length || arriving;
+    this.#adoptsLater ||= arriving;
+    for (const cidr of unknown) {
+      const fromMs = this.#lag.adoptableFromMs(record.id, cidr);
+      if (fromMs > startedAtMs) this.#adoptsAtMs = Math.min(this.#adoptsAtMs, fromMs);
+    }
     // On an interface of its own, what it does not know is left from a call of its own.
     const own = record.madeBy === "enid";
     const found = takenOver.map((cidr) => ({ ...blockOf(cidr, observed.id), ...(own ? {} : { found: true }) }));
@@ -167,53 +222,61 @@ export class Observer {
     this.#countStrays(record.id, observedCidrs(observed));
     if (adopted.length === 0) return;
     changes.push({ kind: "blocks-put", blocks: adopted });
-    this.#stamp(adopted.map((block) => block.cidr));
+    this.#lag.came(adopted.map((block) => block.cidr));
     this.#tell("blocks-adopted", "info", `${adopted.length} blocks found on ${observed.id} joined the pool`, {
       interface: observed.id,
       cidrs: adopted.map((block) => block.cidr),
     });
   }
 
-  /** An observation may lag what was given back, by this process or by the one before. */
-  #mayAdopt(interfaceId: string, cidr: string, startedAtMs: number): boolean {
-    const gaveBackAtMs = this.#gaveBackAtMs.get(strayKey(interfaceId, cidr)) ?? Number.NEGATIVE_INFINITY;
-    return startedAtMs >= this.#adoptsFromMs && startedAtMs - gaveBackAtMs >= LIMITS.lagMs;
+  /**
+   * More than the last look at EC2 left aside: somebody put it there, or a call that was given up took effect late. Only what
+   * may be taken over at `atMs` counts.
+   */
+  #holdsUnknown(observed: ObservedInterface, atMs: number): boolean {
+    const { node } = this.#options;
+    const record = node.interfaces.get(observed.id);
+    if (record === undefined || node.unusableBecause(record) !== "") return false;
+    const unknown = observedCidrs(observed).filter(
+      (cidr) =>
+        !isIpv6(cidr) && node.pool.block(cidr) === undefined && this.#lag.adoptableFromMs(record.id, cidr) <= atMs,
+    );
+    return unknown.length > (node.strays.get(record.id) ?? 0);
   }
 
   /** Without groups in the settings, those of the primary interface are everyone's. */
   #groupsChanged(attached: readonly ObservedInterface[]): boolean {
-    const { facts, resolution } = this.#options.node;
+    const { facts, resolution, inheritsGroups } = this.#options.node;
+    if (!inheritsGroups) return false;
     const primary = attached.find(({ id }) => id === facts?.primaryInterfaceId);
     if (primary === undefined || resolution === undefined || primary.securityGroups.length === 0) return false;
-    return [...primary.securityGroups].sort().join() !== [...resolution.securityGroups].sort().join();
+    return !sameMembers(primary.securityGroups, resolution.securityGroups);
   }
 
   #deniedBy(observation: Observation): Set<string> {
     const { node } = this.#options;
-    const seen = new Map(
-      observation.interfaces
-        .filter((i) => i.attached)
-        .map((i) => [i.id, new Set([...observedCidrs(i), `${i.primaryAddress}/32`])]),
-    );
+    const seen = new Map(observation.interfaces.filter((i) => i.attached).map((i) => [i.id, cidrsSeenOn(i)]));
     const denied = new Set<string>();
     const deny = (key: string) => {
-      const learnedAtMs = this.#learnedAtMs.get(key) ?? 0;
-      if (learnedAtMs + LIMITS.lagMs <= observation.startedAtMs) denied.add(key);
+      this.#lacked = true;
+      const name = key.startsWith(INTERFACE_KEY) ? key.slice(INTERFACE_KEY.length) : key;
+      if (this.#lag.canDeny(name, observation.startedAtMs)) denied.add(key);
     };
-    for (const { block, releasing } of node.pool.blocks()) {
+    for (const { block, releasing, leased, cooling } of node.pool.blocks()) {
       // What is being given back is its step's to report.
       if (releasing > 0) continue;
+      // Known to be lost, and kept for its leases: EC2 need not be asked again before they end.
+      if (node.lostSinceMs.has(block.cidr) && leased + cooling > 0) {
+        this.#lacked = true;
+        this.#showLost(block);
+        continue;
+      }
       if (node.interfaces.has(block.interfaceId) && !seen.get(block.interfaceId)?.has(block.cidr)) deny(block.cidr);
     }
     for (const { id, deviceIndex } of node.interfaces.values()) {
       if (deviceIndex >= 0 && !seen.has(id) && !node.isBusy(id)) deny(interfaceKey(id));
     }
     return denied;
-  }
-
-  #stamp(keys: readonly string[]): void {
-    const nowMs = this.#options.clock.nowMs();
-    for (const key of keys) this.#learnedAtMs.set(key, nowMs);
   }
 
   /** What is on an interface and not of it in the pool (a lease keeps it elsewhere, say) still takes slots here. */
@@ -238,7 +301,6 @@ export class Observer {
     for (const { id, deviceIndex } of [...this.#options.node.interfaces.values()]) {
       if (deviceIndex < 0) this.#dropInterface(id, changes);
     }
-    this.#forgetLost();
   }
 
   /** What left the pool, in whatever way, is lost no longer. */
@@ -249,14 +311,14 @@ export class Observer {
   }
 
   #dropBlock(cidr: string, changes: Change[]): void {
-    const { node, clock, degradations, history } = this.#options;
+    const { node, clock, history } = this.#options;
     const known = node.pool.block(cidr);
     if (known === undefined) return;
     const address = cidr.slice(0, cidr.indexOf("/"));
     if (known.leased + known.cooling === 0) {
       node.pool.removeBlock(cidr);
       changes.push({ kind: "blocks-remove", cidrs: [cidr] });
-      this.#learnedAtMs.delete(cidr);
+      this.#lag.lost(cidr);
       node.lostSinceMs.delete(cidr);
       history.add(clock.nowMs(), "", address, `${cidr} left the pool: EC2 says twice that the node no longer has it`);
       this.#tell("block-lost", "warn", `${cidr} is no longer the node's; it left the pool`, { cidr });
@@ -267,10 +329,16 @@ export class Observer {
       node.lostSinceMs.set(cidr, clock.nowMs());
       changes.push({ kind: "blocks-put", blocks: [{ ...known.block, lost: true }] });
     }
-    const error = new EnidError("ENID_ADDRESS_LOST", { cidr, interfaceId: known.block.interfaceId });
-    degradations.set("address-denied", error, clock.nowMs());
+    const error = this.#showLost(known.block);
     history.add(clock.nowMs(), "", address, error.message);
     this.#tell("leased-block-lost", "error", error.message, { cidr });
+  }
+
+  #showLost({ cidr, interfaceId }: Block): EnidError {
+    const { degradations, clock } = this.#options;
+    const error = new EnidError("ENID_ADDRESS_LOST", { cidr, interfaceId });
+    if (!degradations.has("address-denied")) degradations.set("address-denied", error, clock.nowMs());
+    return error;
   }
 
   #dropInterface(interfaceId: string, changes: Change[]): void {
@@ -284,7 +352,7 @@ export class Observer {
       return;
     }
     node.forgetInterface(interfaceId);
-    this.#learnedAtMs.delete(interfaceKey(interfaceId));
+    this.#lag.lost(interfaceId);
     changes.push({ kind: "interface-remove", interfaceId });
     this.#tell("interface-lost", "warn", `${interfaceId} is no longer on the node`, { interface: interfaceId });
   }
@@ -312,53 +380,4 @@ const INTERFACE_KEY = "interface ";
 
 function interfaceKey(id: string): string {
   return `${INTERFACE_KEY}${id}`;
-}
-
-/** When a block was given back is remembered for the interface that had it: another one may get it at once. */
-function strayKey(interfaceId: string, cidr: string): string {
-  return `${interfaceId} ${cidr}`;
-}
-
-function isIpv6(cidr: string): boolean {
-  return familyOf(cidr) === "ipv6";
-}
-
-/** A block of EC2: single addresses are /32, everything else is a delegated prefix. */
-export function blockOf(cidr: string, interfaceId: string): Block {
-  return { cidr, interfaceId, kind: cidr.endsWith("/32") && !isIpv6(cidr) ? "address" : "prefix" };
-}
-
-/** Everything on the interface that pods can have but its primary address, as canonical CIDRs. */
-export function observedCidrs(observed: ObservedInterface): string[] {
-  return [
-    ...observed.addresses.map((address) => `${address}/32`),
-    ...observed.prefixes,
-    ...(observed.ipv6Prefixes ?? []),
-  ];
-}
-
-/** The record to keep: EC2 knows all of it; metadata knows neither attachment, maker nor tags. */
-function mergeRecord(
-  known: InterfaceRecord | undefined,
-  observed: ObservedInterface,
-  fromCloud: boolean,
-): InterfaceRecord {
-  const {
-    attached: _attached,
-    addresses: _addresses,
-    prefixes: _prefixes,
-    ipv6Prefixes: _ipv6Prefixes,
-    ...record
-  } = observed;
-  if (known === undefined) return record;
-  if (!fromCloud)
-    return {
-      ...known,
-      securityGroups: record.securityGroups.length > 0 ? record.securityGroups : known.securityGroups,
-    };
-  return {
-    ...record,
-    subnetCidr: record.subnetCidr || known.subnetCidr,
-    attachmentId: record.attachmentId || known.attachmentId,
-  };
 }

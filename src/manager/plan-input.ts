@@ -81,9 +81,12 @@ export function planSubnets(node: NodeState, restraint: HeldBack): PlanSubnet[] 
 function planInterfaces(node: NodeState, facts: NodeFacts, counting: readonly RunningIntent[]): PlanInterface[] {
   const ipv4Blocks = new Map(node.pool.interfaceCounts().map((counts) => [counts.id, counts.blocks]));
   // One that EC2 denies serves no pod, so another one is wanted.
-  const ipv6Holders = [...node.pool.blocks()]
-    .filter(({ block: { cidr }, usable }) => usable && familyOf(cidr) === "ipv6")
-    .map(({ block }) => block.interfaceId);
+  const ipv6Holders: string[] = [];
+  if (node.pool.counts("ipv6").total > 0) {
+    for (const { block, usable } of node.pool.blocks()) {
+      if (usable && familyOf(block.cidr) === "ipv6") ipv6Holders.push(block.interfaceId);
+    }
+  }
   const slots = facts.limits.ipv4PerInterface - 1;
   return [...node.interfaces.values()]
     .filter((record) => record.deviceIndex >= 0)
@@ -122,10 +125,11 @@ function isRemovable(record: InterfaceRecord, facts: NodeFacts): boolean {
 function freeBlocks(node: NodeState, record: InterfaceRecord): FreeBlock[] {
   if (record.foreign) return [];
   const primary = `${record.primaryAddress}/32`;
-  return node.pool
-    .freeBlocksOn(record.id)
-    .filter(({ cidr }) => cidr !== primary && node.pool.block(cidr)?.block.found !== true)
-    .flatMap(({ cidr, kind }) => (kind === "node-cidr" ? [] : [{ cidr, unit: kind }]));
+  const free: FreeBlock[] = [];
+  for (const { cidr, kind, found } of node.pool.freeBlocksOn(record.id)) {
+    if (cidr !== primary && found !== true && kind !== "node-cidr") free.push({ cidr, unit: kind });
+  }
+  return free;
 }
 
 /** An interface that a step makes and nobody has seen yet: planning waits for its free slots instead of making another. */

@@ -1,9 +1,11 @@
 import type { Clock } from "../adapters/index.ts";
+import { prefixModeOf } from "../configuration/index.ts";
 import type { EnidError } from "../errors.ts";
 import {
   type AddBlocksStep,
   type CreateInterfaceStep,
   type GiveBack,
+  needed,
   type Plan,
   type PlanInput,
   plan,
@@ -15,12 +17,14 @@ import type { GivingBack } from "./giving-back.ts";
 import type { Leasing } from "./leasing.ts";
 import type { Ledger } from "./ledger.ts";
 import { LIMITS } from "./limits.ts";
+import { NEVER, soonest } from "./moments.ts";
 import type { NodeState } from "./node.ts";
 import { type PlanQuestion, planInput } from "./plan-input.ts";
 import type { NodeFacts } from "./ports/index.ts";
+import type { Promises } from "./promises.ts";
 import { awaitsSettling, hopelessCount, shortfallError, whyNone } from "./reasons.ts";
 import type { Restraint } from "./restraint.ts";
-import { isGrowth, unitOf } from "./step-sizes.ts";
+import { isGrowth, stepSaid, unitOf } from "./step-sizes.ts";
 import type { Surveyor } from "./surveying.ts";
 
 export interface PlannerOptions {
@@ -32,11 +36,22 @@ export interface PlannerOptions {
   readonly ledger: Ledger;
   readonly givingBack: GivingBack;
   readonly degradations: Degradations;
+  readonly promises: Promises;
   readonly clock: Clock;
 }
 
 /** States of giving way in which nothing is given back: a sick cloud is first spared that. */
 const NO_GIVING_BACK: readonly DegradationName[] = ["cloud-away", "metadata-away"];
+
+/** A round had nothing to do, as what planning reads was then. */
+interface Rest {
+  readonly node: number;
+  readonly shape: number;
+  readonly shortfall: ShortfallReason | undefined;
+  readonly restraint: number;
+  readonly degradations: number;
+  readonly untilMs: number;
+}
 
 /** Makes the plan of a round, begins its steps, and says what cannot be had. */
 export class Planner {
@@ -44,12 +59,16 @@ export class Planner {
   #last: Plan | undefined;
   /** Since when the buffer is not full, but at least half. */
   #shortSinceMs: number | undefined;
+  #rest: Rest | undefined;
+  /** The plan of a round asked for more when it was repeated: nothing grows until its steps have ended. */
+  #repeats = false;
 
   constructor(options: PlannerOptions) {
     this.#options = options;
   }
 
   round(facts: NodeFacts, nowMs: number): void {
+    if (this.rests(nowMs)) return;
     const { node, surveyor, leasing, restraint } = this.#options;
     const input = planInput(node, this.question(facts, nowMs, leasing.waitingCount));
     this.#last = plan(input);
@@ -61,10 +80,12 @@ export class Planner {
     surveyor.growthWaits(waits);
     if (waits) surveyor.look(nowMs);
     const patient = this.#bufferCanWait(input, nowMs);
-    this.#begin(
-      steps.filter((step) => !isGrowth(step) || (fresh && !(patient && onlyFillsBuffer(step)))),
+    this.#repeats &&= node.intents.size > 0;
+    const begun = this.#begin(
+      steps.filter((step) => !isGrowth(step) || (fresh && !this.#repeats && !(patient && onlyFillsBuffer(step)))),
       nowMs,
     );
+    if (steps.length > 0 && begun === steps.length) this.#repeat(facts, nowMs);
     // What is not settled yet may be the very thing that failed.
     if (steps.length === 0 && shortfall?.kind !== "blocked" && node.intents.size === 0)
       restraint.rest(() => this.#couldGiveBack(input));
@@ -77,6 +98,78 @@ export class Planner {
     };
     const hopeless = hopelessCount(this.#last, supply, node);
     leasing.expire(hopeless === 0 ? undefined : { count: hopeless, reason: this.whyNone() });
+    // The plan of a round in which pods waited is another one once they have been told that nothing comes.
+    const isOver = steps.length === 0 && !waits && input.waiting === 0 && isLasting(shortfall);
+    this.#rest = isOver ? this.#restFrom(nowMs, shortfall) : undefined;
+  }
+
+  /** What a plan would be now, whether the round needs one or not. */
+  planAnew(facts: NodeFacts, nowMs: number): Plan {
+    const { node, leasing } = this.#options;
+    return plan(planInput(node, this.question(facts, nowMs, leasing.waitingCount)));
+  }
+
+  /** What the round before planned. */
+  get last(): Plan | undefined {
+    return this.#last;
+  }
+
+  /**
+   * Whether the round before had nothing to do, nothing that planning reads has changed since, and no moment has come at
+   * which it would say something else: then its plan still stands, for planning is a function of its input.
+   */
+  rests(nowMs: number): boolean {
+    const { node, restraint, degradations, leasing } = this.#options;
+    const rest = this.#rest;
+    if (rest === undefined || nowMs >= rest.untilMs || leasing.waitingCount > 0) return false;
+    if (rest.restraint !== restraint.version || rest.degradations !== degradations.version) return false;
+    if (rest.node === node.version) return true;
+    if (rest.shape !== node.shape || rest.shortfall !== undefined || !this.#isMet()) return false;
+    this.#shortSinceMs = undefined;
+    this.#rest = this.#restFrom(nowMs, undefined);
+    return true;
+  }
+
+  /**
+   * Whether pods came and went within the watermarks: of a node that is otherwise the same, planning reads how many
+   * addresses are used, and which are free only where prefixes may replace single addresses or something may go.
+   */
+  #isMet(): boolean {
+    const { node } = this.#options;
+    if (prefixModeOf(node.settings) !== "off" || (this.giveBack()?.count ?? 0) > 0) return false;
+    const { available, used } = node.supply("ipv4");
+    const watermarks = node.watermarks();
+    return available - used >= watermarks.preAllocate && needed({ available, used, ...watermarks }) === 0;
+  }
+
+  /**
+   * The moments that the time of the input is compared with: what is held back until then, what is beyond the watermarks
+   * and interfaces that are idle. Steps under way have moments of their own, so while there are any nothing rests.
+   */
+  #restFrom(nowMs: number, shortfall: ShortfallReason | undefined): Rest | undefined {
+    const { node, restraint, degradations, givingBack, leasing } = this.#options;
+    if (node.intents.size > 0 || leasing.waitingCount > 0) return undefined;
+    return {
+      node: node.version,
+      shape: node.shape,
+      shortfall,
+      restraint: restraint.version,
+      degradations: degradations.version,
+      untilMs: Math.min(restraint.nextMs(nowMs), givingBack.nextMs(nowMs)),
+    };
+  }
+
+  /** How soon what pods took of the buffer is made up for. */
+  get refillMs(): number {
+    const { node } = this.#options;
+    const isLow = node.supply().free * 2 < node.watermarks().preAllocate;
+    return isLow ? LIMITS.refillSoonMs : LIMITS.refillDelayMs;
+  }
+
+  /** The last plan wanted more than the instance has room for, and nothing is on its way: what is held is all there can be. */
+  get isFull(): boolean {
+    if (this.#last?.shortfall?.kind !== "instance-full" || this.#last.planned > 0) return false;
+    return ![...this.#options.node.intents.values()].some(({ intent }) => isGrowth(intent.step));
   }
 
   /** When a buffer that is at least half full is filled up at the latest; undefined while nothing is put off. */
@@ -85,9 +178,15 @@ export class Planner {
     return sinceMs === undefined || !Number.isFinite(sinceMs) ? undefined : sinceMs + LIMITS.refillLongestMs;
   }
 
+  /** When a plan that the time alone puts off is due, after `nowMs`; Infinity = none is put off. */
+  nextMs(nowMs: number): number {
+    return soonest(NEVER, this.refillAtMs, nowMs);
+  }
+
   /** The operator changed something and looks at what becomes of it: nothing is put off. */
   settingsChanged(): void {
     this.#shortSinceMs = Number.NEGATIVE_INFINITY;
+    this.#rest = undefined;
   }
 
   /** What planning is asked now. */
@@ -143,22 +242,36 @@ export class Planner {
     return nowMs - this.#shortSinceMs < LIMITS.refillLongestMs;
   }
 
-  #begin(steps: Plan["steps"], nowMs: number): void {
+  /** Promise 8: with its steps under way, the plan that was carried out whole is followed by one that does not grow. */
+  #repeat(facts: NodeFacts, nowMs: number): void {
+    const more = this.planAnew(facts, nowMs).steps.filter(isGrowth);
+    if (more.length === 0) return;
+    this.#repeats = true;
+    const detail = `with the steps of a plan under way, planning again asks for ${more.map(stepSaid).join(", ")}`;
+    this.#options.promises.refuse({ promise: 8, detail });
+  }
+
+  /** Answers how many were begun. */
+  #begin(steps: Plan["steps"], nowMs: number): number {
     const { ledger, actor, givingBack } = this.#options;
-    if (nowMs < ledger.refusedUntilMs) return;
+    if (nowMs < ledger.refusedUntilMs) return 0;
     const begun = steps.filter((step) => actor.begin(step));
     if (begun.some(({ kind }) => kind === "release-blocks" || kind === "remove-interface")) givingBack.begun();
+    return begun.length;
   }
 
   #report(shortfall: ShortfallReason | undefined, nowMs: number): void {
     const { node, restraint, degradations } = this.#options;
-    const error = shortfall && shortfallError(shortfall, { node, restraint });
     const name = shortfall === undefined ? undefined : SHOWN_AS[shortfall.kind];
-    if (error !== undefined && name !== undefined && !restraint.holdsBack(name)) degradations.set(name, error, nowMs);
+    // Made only where it is shown: a shortfall can last for many rounds.
+    const show = (as: DegradationName) => {
+      if (shortfall !== undefined) degradations.set(as, shortfallError(shortfall, { node, restraint }), nowMs);
+    };
+    if (name !== undefined && !restraint.holdsBack(name)) show(name);
     for (const shown of OF_PLANS) if (shown !== name) degradations.clear(shown);
     // A buffer that cannot be had is no trouble while there is a free address.
     const full = shortfall?.kind === "instance-full" && node.supply().free === 0 && !awaitsSettling(node);
-    if (error !== undefined && full) degradations.set("instance-full", error, nowMs);
+    if (full) show("instance-full");
     else degradations.clear("instance-full");
   }
 }
@@ -173,6 +286,17 @@ const SHOWN_AS: Partial<Record<ShortfallReason["kind"], DegradationName>> = {
 
 /** Of these, those that only a plan sets and ends. */
 const OF_PLANS: readonly DegradationName[] = ["no-prefixes", "no-ipv6"];
+
+/** Whether nothing but a change of the node or its settings ends the shortfall. */
+function isLasting(shortfall: ShortfallReason | undefined): boolean {
+  return shortfall === undefined || LASTING.has(shortfall.kind);
+}
+
+const LASTING: ReadonlySet<ShortfallReason["kind"]> = new Set([
+  "instance-full",
+  "max-allocate",
+  "prefixes-unsupported",
+]);
 
 /** Whether other facts about the subnets could end the shortfall. */
 function isOfSubnets(shortfall: ShortfallReason | undefined): boolean {

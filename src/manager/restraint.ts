@@ -3,6 +3,7 @@ import { EnidError } from "../errors.ts";
 import type { BlockUnit } from "../planning/index.ts";
 import type { DegradationName, Degradations } from "./degradations.ts";
 import { LIMITS } from "./limits.ts";
+import { NEVER, soonest } from "./moments.ts";
 import { FAILURE_CLASSES, type FailureClass, type StepFailure } from "./ports/index.ts";
 
 interface Hold {
@@ -57,13 +58,20 @@ export class Restraint {
   readonly #prefixes = new Map<string, Hold>();
   /** By subnet: it could not give an IPv6 prefix. */
   readonly #ipv6 = new Map<string, Hold>();
+  readonly #bySubnet = [this.#subnets, this.#prefixes, this.#ipv6];
   #global: Hold | undefined;
   #giving: Hold | undefined;
+  #changes = 0;
 
   constructor(clock: Clock, random: Random, degradations: Degradations) {
     this.#clock = clock;
     this.#random = random;
     this.#degradations = degradations;
+  }
+
+  /** Names what is held back: while it stays the same, only time changes something. */
+  get version(): number {
+    return this.#changes;
   }
 
   failed(error: EnidError, failure: StepFailure, { purpose, makesInterface }: StepKind): void {
@@ -81,6 +89,7 @@ export class Restraint {
     const failures = (before?.failures ?? 0) + 1;
     const pauseMs = jitterMs(this.#random, Math.min(longestMs, firstMs * 2 ** (failures - 1)));
     const untilMs = nowMs + pauseMs;
+    this.#changes++;
     const hold = { sinceMs: nowMs, untilMs, failures, makesInterface, error: withRetryAt(error, untilMs) };
     if (here !== undefined) {
       here.holds.set(here.subnetId, hold);
@@ -104,6 +113,7 @@ export class Restraint {
    * A mutation succeeded: EC2 is well, and so is that subnet for what was asked. What failed after it had begun is newer.
    */
   succeeded(subnetId: string, begunAtMs: number, unit: BlockUnit, { purpose, makesInterface }: StepKind): void {
+    this.#changes++;
     const older = (hold: Hold | undefined) => hold !== undefined && hold.sinceMs <= begunAtMs;
     // That addresses can be had says nothing of whether an interface can be made.
     if (older(this.#global) && (makesInterface || this.#global?.makesInterface !== true)) this.#global = undefined;
@@ -119,10 +129,14 @@ export class Restraint {
    * not, while there is something that could go: it only waits for its quiet time.
    */
   rest(couldGiveBack: () => boolean): void {
-    if (this.#ifFuture(this.#global) === 0) this.#global = undefined;
-    if (this.#giving !== undefined && this.#ifFuture(this.#giving) === 0 && !couldGiveBack()) this.#giving = undefined;
-    for (const holds of this.#bySubnet) {
-      for (const [id, hold] of holds) if (this.#ifFuture(hold) === 0) holds.delete(id);
+    if (!this.#isEmpty) {
+      this.#changes++;
+      if (this.#ifFuture(this.#global) === 0) this.#global = undefined;
+      if (this.#giving !== undefined && this.#ifFuture(this.#giving) === 0 && !couldGiveBack())
+        this.#giving = undefined;
+      for (const holds of this.#bySubnet) {
+        for (const [id, hold] of holds) if (this.#ifFuture(hold) === 0) holds.delete(id);
+      }
     }
     this.#tidy();
   }
@@ -163,25 +177,26 @@ export class Restraint {
     return hold !== undefined && this.#ifFuture(hold) > 0 ? { untilMs: hold.untilMs, error: hold.error } : undefined;
   }
 
-  /** The next moment at which something is allowed again. */
-  nextMs(): number | undefined {
-    const nowMs = this.#clock.nowMs();
-    const moments = [this.#global, this.#giving, ...this.#bySubnet.flatMap((holds) => [...holds.values()])]
-      .map((hold) => hold?.untilMs ?? 0)
-      .filter((t) => t > nowMs);
-    return moments.length === 0 ? undefined : Math.min(...moments);
+  /** When something is allowed again after `nowMs`; Infinity = nothing is held back. */
+  nextMs(nowMs: number): number {
+    let nextMs = soonest(soonest(NEVER, this.#global?.untilMs, nowMs), this.#giving?.untilMs, nowMs);
+    for (const holds of this.#bySubnet) {
+      for (const { untilMs } of holds.values()) nextMs = soonest(nextMs, untilMs, nowMs);
+    }
+    return nextMs;
   }
 
   /** The operator changed something: whatever was held back may be tried now. */
   lift(): void {
+    this.#changes++;
     this.#global = undefined;
     this.#giving = undefined;
     for (const holds of this.#bySubnet) holds.clear();
     this.#tidy();
   }
 
-  get #bySubnet() {
-    return [this.#subnets, this.#prefixes, this.#ipv6];
+  get #isEmpty(): boolean {
+    return this.#global === undefined && this.#giving === undefined && this.#bySubnet.every(({ size }) => size === 0);
   }
 
   #holdsOf(unit: BlockUnit): Map<string, Hold> {

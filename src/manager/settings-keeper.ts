@@ -14,7 +14,8 @@ import {
 import { coerceError, EnidError } from "../errors.ts";
 import type { Degradations } from "./degradations.ts";
 import type { Ledger } from "./ledger.ts";
-import type { NodeFacts, StoredOverride, StoredState, Telemetry } from "./ports/index.ts";
+import type { Change, NodeFacts, StoredOverride, StoredState, Telemetry } from "./ports/index.ts";
+import type { Promises } from "./promises.ts";
 import type { ConfigurationReport, ReportedError } from "./reports.ts";
 
 /** What the watcher, or the start, found of the file. `none`: the daemon was started without one. */
@@ -29,6 +30,7 @@ export interface SettingsKeeperOptions {
   readonly clock: Clock;
   readonly degradations: Degradations;
   readonly telemetry: Telemetry;
+  readonly promises: Promises;
   /** Whether the provider serves `podCIDRs`. */
   readonly servesNodeRanges: boolean;
 }
@@ -42,9 +44,12 @@ export class SettingsKeeper {
   readonly #clock: Clock;
   readonly #degradations: Degradations;
   readonly #telemetry: Telemetry;
+  readonly #promises: Promises;
   readonly #servesNodeRanges: boolean;
   #configuration: Configuration | undefined;
   #readAtMs = 0;
+  /** Another configuration is on its way to the disk. */
+  #isChanging = false;
   #source: ConfigurationReport["source"] = "none";
   #error: EnidError | undefined;
   #overrides: Record<string, StoredOverride> = {};
@@ -56,11 +61,19 @@ export class SettingsKeeper {
     this.#clock = options.clock;
     this.#degradations = options.degradations;
     this.#telemetry = options.telemetry;
+    this.#promises = options.promises;
     this.#servesNodeRanges = options.servesNodeRanges;
+    options.ledger.restated = () => this.#restated();
   }
 
   get settings(): Settings {
     return this.#settings;
+  }
+
+  /** The configuration as the state holds it; undefined while it changes, or when there is none. */
+  #restated(): Change | undefined {
+    if (this.#isChanging || this.#configuration === undefined) return undefined;
+    return putOf(this.#configuration, this.#readAtMs);
   }
 
   /**
@@ -68,6 +81,15 @@ export class SettingsKeeper {
    * @throws EnidError ENID_CONFIG_* when neither is usable.
    */
   async begin(state: StoredState, offer: ConfigurationOffer): Promise<void> {
+    await this.#choose(state, offer);
+    const lost = Object.keys(state.overrides).find((name) => !Object.hasOwn(this.#overrides, name));
+    const isForgotten = state.configuration !== undefined && this.#configuration === undefined;
+    if (!isForgotten && lost === undefined) return;
+    const what = isForgotten ? `the last valid file, ${state.configuration?.file}` : `the override of ${lost}`;
+    throw this.#promises.refuse({ promise: 11, detail: `the settings would be in force without ${what}` });
+  }
+
+  async #choose(state: StoredState, offer: ConfigurationOffer): Promise<void> {
     this.#overrides = { ...state.overrides };
     this.#tellUselessOverrides();
     if (offer.kind === "valid") {
@@ -226,9 +248,12 @@ export class SettingsKeeper {
   async #accept(configuration: Configuration, knownText: string | undefined): Promise<void> {
     const readAtMs = this.#clock.nowMs();
     if (configuration.text !== knownText) {
-      await this.#ledger.must([
-        { kind: "configuration-put", configuration: { file: configuration.file, text: configuration.text, readAtMs } },
-      ]);
+      this.#isChanging = true;
+      try {
+        await this.#ledger.must([putOf(configuration, readAtMs)]);
+      } finally {
+        this.#isChanging = false;
+      }
       this.#telemetry.event({
         name: "configuration-applied",
         level: "info",
@@ -269,4 +294,8 @@ function readStored(state: StoredState): Configuration | EnidError | undefined {
   } catch (thrown) {
     return coerceError(thrown);
   }
+}
+
+function putOf({ file, text }: Pick<Configuration, "file" | "text">, readAtMs: number): Change {
+  return { kind: "configuration-put", configuration: { file, text, readAtMs } };
 }

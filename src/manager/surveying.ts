@@ -5,6 +5,7 @@ import type { Activities } from "./activities.ts";
 import type { DegradationName, Degradations } from "./degradations.ts";
 import type { Ledger } from "./ledger.ts";
 import { LIMITS } from "./limits.ts";
+import { NEVER, soonest } from "./moments.ts";
 import type { NodeState } from "./node.ts";
 import type { Observer } from "./observing.ts";
 import type {
@@ -50,6 +51,7 @@ export class Surveyor {
   #renewed = 0;
   #observedAtMs = { metadata: 0, cloud: 0 };
   #cloudDueMs = 0;
+  #lateLookMs = NEVER;
   #metadataDueMs = 0;
   #observeTries = 0;
   #suspicionAllowedMs = 0;
@@ -123,10 +125,16 @@ export class Surveyor {
       return;
     }
     // The first observation adopts what the allowed interfaces carry, so it follows the resolution.
-    if (nowMs >= this.#cloudDueMs && (this.#observed || node.resolution !== undefined)) this.#observe("cloud");
+    if (nowMs >= Math.min(this.#cloudDueMs, this.#lateLookMs) && (this.#observed || node.resolution !== undefined))
+      this.#observe("cloud");
     else if (nowMs >= this.#metadataDueMs) this.#observe("metadata");
-    const wanted = node.resolution === undefined || this.#groupsOutdated || (this.#growthWaits && !this.fresh(nowMs));
-    if (wanted && nowMs >= this.#resolveNotBeforeMs) this.#resolve();
+    if (nowMs >= this.#resolveNotBeforeMs && this.#wantsResolution(nowMs)) this.#resolve();
+  }
+
+  /** A look-up that failed is repeated until it succeeds, wanted still or not: until then EC2 counts as away. */
+  #wantsResolution(nowMs: number): boolean {
+    if (this.#options.node.resolution === undefined || this.#groupsOutdated) return true;
+    return this.#resolveError !== undefined || (this.#growthWaits && !this.fresh(nowMs));
   }
 
   /** Whether the subnet facts are new enough to grow on. */
@@ -150,6 +158,11 @@ export class Surveyor {
     this.#cloudDueMs = Math.min(this.#cloudDueMs, this.#options.clock.nowMs() + delayMs);
   }
 
+  /** Has EC2 observed once more when a call whose answer never came must have taken effect, if it ever does. */
+  lookLater(): void {
+    this.#lateLookMs = this.#options.clock.nowMs() + LIMITS.lateEffectMs;
+  }
+
   /**
    * What the node holds is not what was observed, or not all of it is in the pool (an interface became usable): nothing
    * grows before EC2 is observed again.
@@ -169,13 +182,13 @@ export class Surveyor {
     this.#resolveError = undefined;
   }
 
-  /** The moments at which something becomes due. */
-  nextMs(): readonly number[] {
+  /** When something becomes due after `nowMs`; Infinity = nothing does by itself. */
+  nextMs(nowMs: number): number {
     const { node } = this.#options;
-    if (node.facts === undefined) return [this.#identifyNotBeforeMs];
-    const wanted = node.resolution === undefined || this.#growthWaits || this.#groupsOutdated;
-    const resolve = wanted ? [this.#resolveNotBeforeMs] : [];
-    return [this.#metadataDueMs, this.#cloudDueMs, ...resolve];
+    if (node.facts === undefined) return soonest(NEVER, this.#identifyNotBeforeMs, nowMs);
+    const cloudMs = soonest(soonest(NEVER, this.#cloudDueMs, nowMs), this.#lateLookMs, nowMs);
+    const observeMs = soonest(cloudMs, this.#metadataDueMs, nowMs);
+    return this.#wantsResolution(nowMs) ? soonest(observeMs, this.#resolveNotBeforeMs, nowMs) : observeMs;
   }
 
   #identify(): void {
@@ -233,7 +246,10 @@ export class Surveyor {
     const startedAtMs = clock.nowMs();
     if (activities.isRunning("observe")) return;
     // Who asks while this one is under way wants another one.
-    if (source === "cloud") this.#cloudDueMs = Number.POSITIVE_INFINITY;
+    if (source === "cloud") {
+      this.#cloudDueMs = NEVER;
+      if (startedAtMs >= this.#lateLookMs) this.#lateLookMs = NEVER;
+    }
     activities.run(
       "observe",
       async (signal) => {
@@ -254,7 +270,8 @@ export class Surveyor {
           this.askCloud(0);
         }
         if (verdict.confirm) this.askCloud(LIMITS.confirmAfterMs);
-        this.#groupsOutdated = verdict.groupsChanged && this.#options.node.inheritsGroups;
+        if (verdict.lookAtMs !== NEVER) this.askCloud(Math.max(LIMITS.confirmAfterMs, verdict.lookAtMs - nowMs));
+        this.#groupsOutdated = verdict.groupsChanged;
         this.#options.leaked(verdict.leaked);
       },
       (error) => {
@@ -285,6 +302,8 @@ export class Surveyor {
         this.#resolveTries += 1;
         this.#resolveNotBeforeMs = clock.nowMs() + this.#pauseMs(this.#resolveTries, LIMITS.configurationLongestMs);
         this.#resolveError = withRetryAt(error, this.#resolveNotBeforeMs);
+        // EC2 has answered, if not with what was hoped for.
+        if (resolveDegradation(error) !== "cloud-away") degradations.clear("cloud-away");
         degradations.set(resolveDegradation(error), this.#resolveError, clock.nowMs());
       },
     );
@@ -322,8 +341,15 @@ export class Surveyor {
 
 /** Two settings with the same key allow the same subnets and groups. */
 export function selectionKey(settings: Settings): string {
-  return JSON.stringify(selectionOf(settings));
+  const known = SELECTION_KEYS.get(settings);
+  if (known !== undefined) return known;
+  const key = JSON.stringify(selectionOf(settings));
+  SELECTION_KEYS.set(settings, key);
+  return key;
 }
+
+/** Settings are never changed in place. */
+const SELECTION_KEYS = new WeakMap<Settings, string>();
 
 function resolveDegradation(error: EnidError): DegradationName {
   if (error.code === "ENID_SUBNET_NO_MATCH") return "no-subnet";

@@ -3,6 +3,7 @@ import type { EnidError } from "../errors.ts";
 import type { RemoveInterfaceStep } from "../planning/index.ts";
 import type { Activities } from "./activities.ts";
 import { LIMITS } from "./limits.ts";
+import { NEVER } from "./moments.ts";
 import type { NodeState } from "./node.ts";
 import type { Leftover, Provider, Telemetry } from "./ports/index.ts";
 import type { Restraint } from "./restraint.ts";
@@ -51,8 +52,9 @@ export class Sweeper {
     );
   }
 
-  nextMs(): number | undefined {
-    return this.#options.node.settings.values["cluster-name"] === "" ? undefined : this.#dueMs;
+  /** Infinity = never. */
+  nextMs(): number {
+    return this.#options.node.settings.values["cluster-name"] === "" ? NEVER : this.#dueMs;
   }
 
   #swept(leftovers: readonly Leftover[], clusterName: string): void {

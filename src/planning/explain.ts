@@ -100,7 +100,9 @@ function excessSaid(
       ? "IPv4 addresses are for no pod"
       : `addresses are beyond min-allocate ${minAllocate}, pre-allocate ${preAllocate} and max-above-watermark ${maxAboveWatermark}`;
   const may =
-    giveBack === undefined ? "none may be given back now" : `${Math.min(giveBack.count, excess)} may be given back now`;
+    giveBack === undefined || giveBack.uselessOnly === true
+      ? "none may be given back now"
+      : `${Math.min(giveBack.count, excess)} may be given back now`;
   const due = giveBack !== undefined && Math.min(giveBack.count, excess) > 0;
   // What waits for its interface to be idle is said already.
   const kept = due && givenBack === 0 && waits.length === 0 ? ", but no wholly free block fits into that" : "";

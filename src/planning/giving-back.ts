@@ -22,11 +22,16 @@ export const NOTHING_BACK: GivingBack = { steps: [], givenBack: 0, waits: [] };
 /**
  * Gives back what lasted beyond the watermarks, never more than is beyond them now: an interface with nothing used goes
  * whole, once it was idle for long enough; else wholly free blocks, of the emptiest interfaces first. Nothing goes back
- * while pods wait or addresses are on their way, and nothing of an interface that a step changes.
+ * while pods wait or addresses are on their way, and nothing of an interface that a step changes. What may carry no pods
+ * and takes the last place goes in any case, also for pods that wait.
  */
 export function giveBack(input: PlanInput, demand: Demand, room: Room): GivingBack {
-  if (input.giveBack === undefined || input.waiting > 0 || input.pending > 0) return NOTHING_BACK;
-  return new Giving(input, input.giveBack, demand, room).give();
+  const { giveBack: allowed, waiting, pending } = input;
+  if (allowed === undefined) return NOTHING_BACK;
+  const giving = new Giving(input, allowed, demand, room);
+  const isStuck = demand.required > 0 && demand.ceiling > 0 && room.freeAddresses === 0 && pending === 0;
+  if (isStuck) return giving.clearPlaces();
+  return allowed.uselessOnly === true || waiting > 0 || pending > 0 ? NOTHING_BACK : giving.give();
 }
 
 class Giving {
@@ -61,6 +66,17 @@ class Giving {
     for (const one of emptiestFirst) if (this.#isIdle(one)) this.#keepOrRemove(one);
     this.#release(emptiestFirst.filter((one) => one.usable && !isChanging(one) && !this.#kept.has(one.id)));
     return { steps: this.#steps, givenBack: this.#givenBack, waits: this.#waits };
+  }
+
+  /** Removes idle interfaces that may carry no pods: no buffer is lost with them, so they need not have been idle for long. */
+  clearPlaces(): GivingBack {
+    for (const one of this.#input.interfaces) {
+      if (one.usable || !this.#isIdle(one) || isChanging(one)) continue;
+      const idleMs = this.#input.nowMs - (one.idleSinceMs ?? this.#input.nowMs);
+      const reason = sentences.removeInterface({ id: one.id, addresses: 0, usable: false, idleMs });
+      this.#steps.push({ kind: "remove-interface", interfaceId: one.id, reason });
+    }
+    return { steps: this.#steps, givenBack: 0, waits: [] };
   }
 
   /** Made by enid, nothing used on it, and all of its slots known to hold free blocks. */

@@ -1,4 +1,4 @@
 export { ADDRESSES_PER_PREFIX, addressesIn } from "./blocks.ts";
 export { plan } from "./plan.ts";
 export * from "./types.ts";
-export { effectivePreAllocate, excess, needed, nodeMaximum, primaryAddresses } from "./watermarks.ts";
+export { effectivePreAllocate, excess, interfaceMaximum, needed, nodeMaximum, primaryAddresses } from "./watermarks.ts";

@@ -47,6 +47,7 @@ export function sparePrefixAddresses(input: PlanInput): number {
  */
 export function makePlace(input: PlanInput, demand: Demand, room: Room): ReleaseBlocksStep | undefined {
   if (demand.recovery === 0 || demand.excess > 0 || input.giveBack === undefined) return undefined;
+  if (input.giveBack.uselessOnly === true) return undefined;
   if (input.waiting > 0 || input.pending > 0 || room.carrying.some(({ busy = false }) => busy)) return undefined;
   const size = addressesIn("prefix");
   const spare = input.available - input.watermarks.minAllocate;

@@ -136,6 +136,11 @@ export interface GiveBack {
   readonly count: number;
   /** An interface with nothing leased for this long is removed. */
   readonly interfaceIdleMs: number;
+  /**
+   * True: nothing is given back but interfaces that may carry no pods, where they keep others from being made. Absent =
+   * false.
+   */
+  readonly uselessOnly?: boolean;
 }
 
 export interface AddBlocksStep {

@@ -49,6 +49,17 @@ export function nodeMaximum(limits: PlanLimits, { prefixes = false }: { readonly
   return interfaces * slotsPerInterface(limits) * (prefixes ? ADDRESSES_PER_PREFIX : 1) + primaries;
 }
 
+/** Most pod addresses of one attached interface; of the primary one its primary address stays the node's. */
+export function interfaceMaximum(
+  limits: PlanLimits,
+  { networkCard, deviceIndex }: { readonly networkCard: number; readonly deviceIndex: number },
+  { prefixes = false }: { readonly prefixes?: boolean } = {},
+): number {
+  const isPrimary = networkCard === 0 && deviceIndex === 0;
+  const blocks = slotsPerInterface(limits) * (prefixes ? ADDRESSES_PER_PREFIX : 1);
+  return blocks + (isPrimary ? 0 : primaryAddresses(limits));
+}
+
 /** Primary addresses for pods that an interface made by enid brings besides its blocks. */
 export function primaryAddresses({ usePrimaryAddress = false }: PlanLimits): 0 | 1 {
   return usePrimaryAddress ? 1 : 0;

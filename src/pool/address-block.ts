@@ -5,7 +5,7 @@ import { formatIpv6Address, type Ipv6Range } from "./ipv6.ts";
 import { NOWHERE } from "./packing.ts";
 import type { Stock } from "./stock.ts";
 import { COOLING, FREE, LEASED, RESERVED, type StateCode, Tally } from "./tally.ts";
-import type { AddressState, Block } from "./types.ts";
+import type { AddressState, Block, BlockCounts } from "./types.ts";
 
 /**
  * A block with the state of each of its addresses. An address is its offset from the first one. A block of one address
@@ -58,6 +58,12 @@ export class AddressBlock {
 
   get inUse(): boolean {
     return this.tally.leased + this.tally.cooling > 0;
+  }
+
+  get counts(): BlockCounts {
+    const { block, usable, tally } = this;
+    const { free, leased, cooling, releasing } = tally;
+    return { block, usable, total: tally.total, free, leased, cooling, releasing };
   }
 
   /** Is every address of it free? */
@@ -121,6 +127,23 @@ export class AddressBlock {
     this.releasing = releasing;
     this.tally.moveReleasing(releasing ? free : -held);
     this.stock.releasingMoved(this, releasing ? free : -held);
+  }
+
+  /** Whether its counters and its queue say what its states say: all of it in one pass, for the self-check. */
+  addsUp(): boolean {
+    const states = this.#states;
+    if (states === undefined || this.#queue === undefined) return false;
+    let [free, leased, cooling] = [0, 0, 0];
+    for (let offset = 0; offset < states.length; offset++) {
+      const code = states[offset];
+      if (code === FREE) free++;
+      else if (code === LEASED) leased++;
+      else if (code === COOLING) cooling++;
+    }
+    const { tally, releasing } = this;
+    if (tally.leased !== leased || tally.cooling !== cooling) return false;
+    if (tally.free !== (releasing ? 0 : free) || tally.releasing !== (releasing ? free : 0)) return false;
+    return this.#queue.isMadeOf(states, FREE, free);
   }
 
   /** Offsets in the order of the free queue, for the self-check. */

@@ -45,6 +45,17 @@ export class FreeQueue {
     else this.#previous[next] = previous;
   }
 
+  /** Whether it holds just the offsets of that state, of which there are `count`, linked both ways: so none comes twice. */
+  isMadeOf(states: Uint8Array, state: number, count: number): boolean {
+    let before = NONE;
+    let left = count;
+    for (let offset = this.#first; offset !== NONE; offset = this.#next[offset] ?? NONE) {
+      if (states[offset] !== state || this.#previous[offset] !== before || left-- === 0) return false;
+      before = offset;
+    }
+    return left === 0 && this.#last === before;
+  }
+
   /** From the longest free on. Ends after as many as the block has, even when the links are damaged. */
   *[Symbol.iterator](): Iterator<number> {
     let left = this.#next.length;

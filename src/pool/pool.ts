@@ -44,6 +44,8 @@ import type {
  * says why).
  */
 export class Pool {
+  /** How often something changed: interfaces, blocks and what they are for; and the states of addresses. Never goes back. */
+  readonly changes = { blocks: 0, addresses: 0 };
   readonly #carriers = new Map<string, Carrier>();
   readonly #orders: Readonly<Record<Family, FillingOrder>> = { ipv4: new FillingOrder(), ipv6: new FillingOrder() };
   readonly #blocks = new Map<string, AddressBlock>();
@@ -56,6 +58,9 @@ export class Pool {
   /** Adds the interface, or replaces what is known of it; its blocks and leases stay. */
   upsertInterface(poolInterface: PoolInterface): void {
     const carrier = this.#carriers.get(poolInterface.id);
+    const { index, usable } = carrier?.interface ?? {};
+    if (index === poolInterface.index && usable === poolInterface.usable) return;
+    this.changes.blocks++;
     if (carrier === undefined) this.#carriers.set(poolInterface.id, new Carrier(poolInterface, this.#orders));
     else carrier.interface = poolInterface;
   }
@@ -68,6 +73,7 @@ export class Pool {
       throw new PoolError("interface-has-blocks", `interface ${id} still has ${carrier.blocks} blocks`);
     }
     this.#carriers.delete(id);
+    this.changes.blocks++;
     return true;
   }
 
@@ -102,6 +108,7 @@ export class Pool {
     this.#blocks.set(block.cidr, added);
     this.#index.add(added);
     stock.attach(added);
+    this.changes.blocks++;
     return true;
   }
 
@@ -113,12 +120,15 @@ export class Pool {
     this.#blocks.delete(cidr);
     this.#index.remove(block);
     block.stock.detach(block);
+    this.changes.blocks++;
     return true;
   }
 
   /** A block that is not usable keeps its leases, and no pod gets an address of it. Throws `unknown-block`. */
   setBlockUsable(cidr: string, usable: boolean): void {
     const block = this.#known(cidr);
+    if (block.usable === usable) return;
+    this.changes.blocks++;
     block.stock.setBlockUsable(block, usable);
   }
 
@@ -127,12 +137,13 @@ export class Pool {
     const blocks = cidrs.map((cidr) => this.#known(cidr));
     for (const block of blocks) refuseInUse(block, "given back");
     for (const block of blocks) block.setReleasing(true);
+    this.changes.blocks += blocks.length;
   }
 
   /** The blocks stay after all: their addresses are free again. Throws `unknown-block`. */
   unmarkReleasing(cidrs: readonly string[]): void {
-    const blocks = cidrs.map((cidr) => this.#known(cidr));
-    for (const block of blocks) block.setReleasing(false);
+    for (const block of cidrs.map((cidr) => this.#known(cidr))) block.setReleasing(false);
+    this.changes.blocks += cidrs.length;
   }
 
   // Leases
@@ -209,6 +220,7 @@ export class Pool {
     const { block, offset, address } = this.#restorablePlace(cooling.address);
     block.change(offset, FREE, COOLING);
     this.#cooling.push(address, cooling.untilMs);
+    this.changes.addresses++;
   }
 
   /** Frees the addresses whose cooling time has ended, and names them in the order in which it ended. */
@@ -220,6 +232,7 @@ export class Pool {
       const block = this.#index.at(address);
       if (block === undefined) continue;
       block.change(address - block.base, COOLING, FREE);
+      this.changes.addresses++;
       freed.push(block.text(address - block.base));
     }
     return freed;
@@ -255,8 +268,7 @@ export class Pool {
 
   /** The block with this CIDR and its counts. */
   block(cidr: string): BlockCounts | undefined {
-    const block = this.#blocks.get(cidr);
-    return block === undefined ? undefined : blockCounts(block);
+    return this.#blocks.get(cidr)?.counts;
   }
 
   *leases(): Iterable<Lease> {
@@ -273,7 +285,7 @@ export class Pool {
 
   /** Of both families, in the order in which they were added. */
   *blocks(): Iterable<BlockCounts> {
-    for (const block of this.#blocks.values()) yield blockCounts(block);
+    for (const block of this.#blocks.values()) yield block.counts;
   }
 
   /** All addresses of the family. */
@@ -310,8 +322,12 @@ export class Pool {
    * added. What goes back already is not among them.
    */
   freeBlocksOn(interfaceId: string): WholeBlock[] {
-    const blocks = [...(this.#carriers.get(interfaceId)?.ipv4.blocks ?? [])];
-    return blocks.filter(({ whole }) => whole).map(({ block: { cidr, kind } }) => ({ cidr, kind }));
+    const free: WholeBlock[] = [];
+    for (const { whole, block } of this.#carriers.get(interfaceId)?.ipv4.blocks ?? []) {
+      const { cidr, kind, found } = block;
+      if (whole) free.push(found === true ? { cidr, kind, found } : { cidr, kind });
+    }
+    return free;
   }
 
   /** What is wrong inside the pool, a sentence each; empty unless enid has a bug. Looks at every address. */
@@ -327,6 +343,7 @@ export class Pool {
   }
 
   #hold(lease: Lease, block: AddressBlock, offset: number, ipv6Place: Place | undefined): void {
+    this.changes.addresses++;
     block.change(offset, FREE, LEASED);
     ipv6Place?.block.change(ipv6Place.offset, FREE, LEASED);
     const address = (block.base + offset) | 0;
@@ -335,6 +352,7 @@ export class Pool {
 
   #drop(held: Held, to: typeof FREE | typeof COOLING, toFront = false): void {
     const { block, offset, ipv6Place } = held;
+    this.changes.addresses++;
     this.#leases.remove(held);
     block.change(offset, LEASED, to, toFront);
     ipv6Place?.block.change(ipv6Place.offset, LEASED, to, toFront);
@@ -378,8 +396,4 @@ function refuseInUse(block: AddressBlock, what: string): void {
     "block-in-use",
     `block ${block.block.cidr} cannot be ${what}: ${leased} of its addresses are leased, ${cooling} cooling`,
   );
-}
-
-function blockCounts({ block, usable, tally }: AddressBlock): BlockCounts {
-  return { block, usable, ...tally.counts() };
 }

@@ -22,21 +22,44 @@ export interface PoolInside {
 
 /** Counts everything anew and compares: whatever differs is a bug of the pool. */
 export function findProblems(inside: PoolInside): string[] {
-  return [
-    ...inside.carriers.flatMap(carrierProblems),
-    ...inside.blocks.flatMap((block) => blockProblems(block, inside.index)),
-    ...FAMILIES.flatMap((family) => [
-      ...inside.carriers.flatMap((carrier) => stockProblems(carrier, family, inside.blocks)),
-      ...orderProblems(inside, family),
-    ]),
-    ...leaseProblems(inside),
-    ...coolingProblems(inside),
-  ];
+  const own = { ipv4: new Map<string, AddressBlock[]>(), ipv6: new Map<string, AddressBlock[]>() };
+  const problems = inside.carriers.flatMap(carrierProblems);
+  for (const block of inside.blocks) {
+    const ofFamily = own[block.range.family];
+    const others = ofFamily.get(block.block.interfaceId);
+    if (others === undefined) ofFamily.set(block.block.interfaceId, [block]);
+    else others.push(block);
+    const found = blockProblems(block, inside.index);
+    if (found.length > 0) problems.push(...found);
+  }
+  for (const family of FAMILIES) {
+    for (const carrier of inside.carriers) {
+      problems.push(...stockProblems(carrier, family, own[family].get(carrier.interface.id) ?? []));
+    }
+    problems.push(...orderProblems(inside, family));
+  }
+  return [...problems, ...leaseProblems(inside), ...coolingProblems(inside)];
 }
 
 const FAMILIES = ["ipv4", "ipv6"] as const satisfies readonly Family[];
 
+const NONE: string[] = [];
+
+/** A block of one address keeps its state in its counters alone, so there is nothing to count anew. */
+function singleProblems({ block, tally, releasing, inUse }: AddressBlock): string[] {
+  const { free, leased, cooling } = tally;
+  if (free < 0 || leased < 0 || cooling < 0 || tally.releasing < 0 || tally.total !== 1) {
+    return [`block ${block.cidr} counts ${tally}; it has one address`];
+  }
+  if (releasing && inUse) return [`block ${block.cidr} goes back while its addresses are ${tally}`];
+  return tally.releasing === 1 && !releasing ? [`block ${block.cidr} counts ${tally} and does not go back`] : NONE;
+}
+
 function blockProblems(block: AddressBlock, index: BlockIndex): string[] {
+  if (block.size === 1 && index.at(block.base) === block) return singleProblems(block);
+  const last = block.base + block.size - 1;
+  const isFound = index.at(block.base) === block && index.at(last) === block;
+  if (isFound && !(block.releasing && block.inUse) && block.addsUp()) return NONE;
   const problems: string[] = [];
   const { cidr } = block.block;
   const recount = new Tally();
@@ -46,7 +69,7 @@ function blockProblems(block: AddressBlock, index: BlockIndex): string[] {
   }
   if (!recount.equals(block.tally)) problems.push(`block ${cidr} counts ${block.tally}; its addresses are ${recount}`);
   if (block.releasing && block.inUse) problems.push(`block ${cidr} goes back while its addresses are ${block.tally}`);
-  if (index.at(block.base) !== block || index.at(block.base + block.size - 1) !== block) {
+  if (!isFound) {
     problems.push(`block ${cidr} is not found by its first or its last address`);
   }
   const queued = new Set<number>();
@@ -67,13 +90,12 @@ function carrierProblems({ interface: { id }, leased, ipv4, ipv6 }: Carrier): st
   return leased === counted ? [] : [`interface ${id} counts ${leased} leased addresses of ${counted}`];
 }
 
-function stockProblems(carrier: Carrier, family: Family, blocks: readonly AddressBlock[]): string[] {
-  const problems: string[] = [];
+/** `own`: the blocks of the family that say they are on the interface. */
+function stockProblems(carrier: Carrier, family: Family, own: readonly AddressBlock[]): string[] {
   const stock = carrier[family];
+  if (own.length === 0 && isEmpty(stock)) return NONE;
+  const problems: string[] = [];
   const name = `interface ${carrier.interface.id} (${family})`;
-  const own = blocks.filter(
-    ({ block, range }) => block.interfaceId === carrier.interface.id && range.family === family,
-  );
   if (own.length !== stock.blocks.size || own.some((block) => block.stock !== stock || !stock.blocks.has(block))) {
     problems.push(`${name} knows ${stock.blocks.size} blocks of ${own.length}, or others`);
   }
@@ -99,6 +121,13 @@ function stockProblems(carrier: Carrier, family: Family, blocks: readonly Addres
   }
   return problems;
 }
+
+function isEmpty({ blocks, tally, denied, packing }: Stock): boolean {
+  if (blocks.size > 0 || packing.topLevel !== -1 || !packing[Symbol.iterator]().next().done) return false;
+  return tally.equals(EMPTY) && denied.equals(EMPTY);
+}
+
+const EMPTY: Tally = new Tally();
 
 function orderProblems({ carriers, orders }: PoolInside, family: Family): string[] {
   const problems: string[] = [];
@@ -133,7 +162,8 @@ function leaseProblems({ blocks, leases }: PoolInside): string[] {
   for (const held of leases) {
     const { lease, ipv6Place } = held;
     if (leases.of(lease.attachment) !== held) problems.push(`${named(held)} has several leases for one attachment`);
-    problems.push(...heldProblems(held, held, lease.address, leases));
+    const found = heldProblems(held, held, lease.address, leases);
+    if (found.length > 0) problems.push(...found);
     addresses++;
     if (lease.ipv6Address === undefined && ipv6Place === undefined) continue;
     if (lease.ipv6Address === undefined || ipv6Place === undefined || familyOf(lease.address) === "ipv6") {
@@ -152,10 +182,13 @@ function leaseProblems({ blocks, leases }: PoolInside): string[] {
 
 /** Of one address of a lease. */
 function heldProblems(held: Held, { block, offset, address }: Place, text: string, leases: LeaseTable): string[] {
-  const problems: string[] = [];
   const other = leases.at(address);
+  const isThere = ((block.base + offset) | 0) === address && block.text(offset) === text;
+  if (other === held && isThere && familyOf(text) === block.range.family && block.state(offset) === "leased")
+    return NONE;
+  const problems: string[] = [];
   if (other !== held) problems.push(`${text} is leased to ${named(held)} and to ${named(other)}`);
-  if (((block.base + offset) | 0) !== address || block.text(offset) !== text || familyOf(text) !== block.range.family) {
+  if (!isThere || familyOf(text) !== block.range.family) {
     problems.push(`the lease of ${text} points to offset ${offset} of ${block.block.cidr}`);
   }
   const state = block.state(offset);

@@ -44,12 +44,13 @@ export class Tally {
 
   /** A copy that no longer moves. */
   counts(): Counts {
-    const { total, free, leased, cooling, releasing } = this;
-    return { total, free, leased, cooling, releasing };
+    const { free, leased, cooling, releasing } = this;
+    return { total: free + leased + cooling + releasing, free, leased, cooling, releasing };
   }
 
   equals(other: Tally): boolean {
-    return STATES.every((state) => this[state] === other[state]);
+    if (this.free !== other.free || this.leased !== other.leased) return false;
+    return this.cooling === other.cooling && this.releasing === other.releasing;
   }
 
   toString(): string {

@@ -99,7 +99,7 @@ export interface InterfaceCounts extends Counts {
 }
 
 /** A block of IPv4 of which every address is free, so that it could be given back. */
-export type WholeBlock = Pick<Block, "cidr" | "kind">;
+export type WholeBlock = Pick<Block, "cidr" | "kind" | "found">;
 
 /** What becomes of asking for an address: the one the attachment has, a new one, or none is free. */
 export type LeaseResult =

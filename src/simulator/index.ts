@@ -9,7 +9,8 @@ export {
 export { loadModel } from "./input/validate.ts";
 export type { Result } from "./model/action.ts";
 export type { Answer } from "./model/answer.ts";
-export type { CallCount, LoggedCall } from "./model/call-log.ts";
+export { bucketOf, publishedBucket } from "./model/buckets.ts";
+export type { CallCount, LogExtent, LoggedCall } from "./model/call-log.ts";
 export { type CallContext, SimulatedCloud, type SimulatedCloudOptions } from "./model/cloud.ts";
 export type {
   AccountDescription,
@@ -23,7 +24,7 @@ export type {
   SubnetDescription,
   VpcDescription,
 } from "./model/description.ts";
-export { EC2_ERROR_CASES, type Ec2ErrorCase } from "./model/ec2-errors.ts";
+export { EC2_ERROR_CASES, type Ec2ErrorCase, messageOf } from "./model/ec2-errors.ts";
 export type { ActiveFault, CallSettings, FaultEffect, FaultRule } from "./model/faults.ts";
 export type { InterfacePatch } from "./model/foreign-hand.ts";
 export type { MetadataRequest } from "./model/metadata/service.ts";
@@ -33,4 +34,5 @@ export type { Instance, NetworkInterface, Reservation, Subnet } from "./model/re
 export type { Bucket, Settings, SettingsPatch, Span } from "./model/settings.ts";
 export { SimulatedError } from "./model/simulated-error.ts";
 export type { Truth, TruthOfSubnet } from "./model/truth.ts";
-export { createFront, type Front, type FrontRequest } from "./query/front.ts";
+export { asSimulated, createFront, type Front, type FrontRequest, NO_TEXT, proxyPage } from "./query/front.ts";
+export { renderError, renderResult } from "./query/xml.ts";

@@ -1,4 +1,13 @@
+export { type Call, createGroupCommit, type GroupCommit, type WriteGroup } from "./group-commit.ts";
 export { createMemoryStore, type MemoryStoreOptions } from "./memory-store.ts";
-export type { Migration } from "./sqlite/migrations/index.ts";
-export { openSqliteStore, type SqliteStore, type SqliteStoreOptions, type StoreOpening } from "./sqlite/open.ts";
-export type { WriteFailure, WriteFailureReason } from "./write-failure.ts";
+export { MemoryTables } from "./memory-tables.ts";
+export { LATEST_VERSION, type Migration } from "./sqlite/migrations/index.ts";
+export {
+  openSqliteStore,
+  openSqliteTables,
+  type SqliteStore,
+  type SqliteStoreOptions,
+  type SqliteTables,
+  type StoreOpening,
+} from "./sqlite/open.ts";
+export { type WriteFailure, type WriteFailureReason, writeFailed } from "./write-failure.ts";

@@ -1,6 +1,6 @@
 import type { Clock } from "../adapters/index.ts";
 import type { Store, StoredState } from "../manager/ports/index.ts";
-import { createGroupCommit, type WriteGroup } from "./group-commit.ts";
+import { createGroupCommit } from "./group-commit.ts";
 import { MemoryTables } from "./memory-tables.ts";
 import { LATEST_VERSION } from "./sqlite/migrations/index.ts";
 
@@ -15,11 +15,7 @@ export function createMemoryStore({ clock, initial }: MemoryStoreOptions): Store
   const tables = new MemoryTables();
   if (initial !== undefined) tables.restore(initial);
 
-  const writeGroup: WriteGroup = (calls) => {
-    const outcomes = calls.map((call) => tables.commit(call));
-    return { outcomes, transactions: outcomes.includes(undefined) ? 1 : 0 };
-  };
-  const group = createGroupCommit(clock, writeGroup);
+  const group = createGroupCommit(clock, tables.writeGroup);
 
   return {
     load: () => tables.state(),

@@ -9,7 +9,7 @@ import type {
   StoredState,
 } from "../manager/ports/index.ts";
 import type { Attachment, Block, Cooling, Lease } from "../pool/index.ts";
-import { asWriteFailure, type Call } from "./group-commit.ts";
+import { asWriteFailure, type Call, type WriteGroup } from "./group-commit.ts";
 import { copyBlock, copyIntent, copyInterface, copyJson, copyLease } from "./record-copies.ts";
 import {
   addressesOf,
@@ -40,8 +40,14 @@ export class MemoryTables {
   readonly #resolution = new Map<"last", StoredResolution>();
   readonly #identity = new Map<"boot" | "instance", string>();
 
+  /** Each call whole or not at all, in order. */
+  readonly writeGroup: WriteGroup = (calls) => {
+    const outcomes = calls.map((call) => this.#commit(call));
+    return { outcomes, transactions: outcomes.includes(undefined) ? 1 : 0 };
+  };
+
   /** All changes or none; the error when none. */
-  commit(changes: Call): EnidError | undefined {
+  #commit(changes: Call): EnidError | undefined {
     try {
       for (const change of changes) this.#apply(change);
       this.#log.commit();
@@ -81,6 +87,33 @@ export class MemoryTables {
       configuration: copyJson(this.#configuration.get("last")),
       ...(resolution === undefined ? {} : { resolution: copyJson(resolution) }),
     };
+  }
+
+  // What single records are asked for gives the record that is kept, not a copy: it is replaced, never changed.
+
+  leaseOf(attachment: Attachment): Lease | undefined {
+    return this.#leases.get(this.#held.get(attachmentKey(attachment)) ?? "");
+  }
+
+  /** `address`: either one of a dual-stack lease. */
+  leaseOfAddress(address: string): Lease | undefined {
+    return this.#holderOf(address);
+  }
+
+  intent(id: string): Intent | undefined {
+    return this.#intents.get(id);
+  }
+
+  intents(): Iterable<Intent> {
+    return this.#intents.values();
+  }
+
+  blocks(): Iterable<Block> {
+    return this.#blocks.values();
+  }
+
+  block(cidr: string): Block | undefined {
+    return this.#blocks.get(cidr);
   }
 
   #apply(change: Change): void {

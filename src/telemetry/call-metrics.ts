@@ -1,5 +1,6 @@
 import { Counter, Histogram, type Registry } from "prom-client";
 import { catalogue } from "../errors.ts";
+import { PROMISES } from "../manager/index.ts";
 import { BoundedLabel } from "./bounded-label.ts";
 
 /** From a warm lease (under a millisecond) to an ADD that waits for a new interface (tens of seconds). */
@@ -13,7 +14,7 @@ const EVENTS_LIMIT = 120;
 
 /** What is counted as it happens; everything else is computed from the manager's status at each scrape. */
 export interface CallMetrics {
-  event(name: string): void;
+  event(name: string, fields?: Readonly<Record<string, unknown>>): void;
   cloudCall(action: string, code: string, durationMs: number, waitedMs: number): void;
   served(verb: string, outcome: string, durationMs: number): void;
 }
@@ -61,11 +62,22 @@ export function callMetrics(registry: Registry): CallMetrics {
     help: "Times the configuration file was found invalid or missing and left the settings as they were. `enid validate FILE` names each place to correct.",
     registers,
   });
+  const violations = new Counter({
+    name: "enid_promise_violations_total",
+    help: "Acts that enid refused because they would have broken one of its promises, by its number (docs/architecture.md). Above 0: a bug of enid; report it with the event promise-broken and `enid status --json`.",
+    labelNames: ["promise"],
+    registers,
+  });
+  for (const { number } of PROMISES) violations.inc({ promise: String(number) }, 0);
   const actions = new BoundedLabel(EC2_ACTIONS_LIMIT);
   const codes = new BoundedLabel(EC2_CODES_LIMIT);
   const names = new BoundedLabel(EVENTS_LIMIT);
   return {
-    event(name) {
+    event(name, fields) {
+      const promise = fields?.promise;
+      if (name === "promise-broken" && PROMISES.some(({ number }) => number === promise)) {
+        violations.inc({ promise: String(promise) });
+      }
       events.inc({ event: names.of(name) });
       if (CONFIGURATION_REJECTED.has(name)) rejected.inc();
     },

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsync } from "fastify";
 import type { NodeTelemetry } from "./telemetry.ts";
 
-/** A loop that has not come round for this long is stuck; the manager's longest sleep is far below it. */
+/** A loop that has not come round for this long is stuck: the manager's heartbeat is half of it (manager/limits.ts). */
 export const LOOP_AGE_LIMIT_MS = 60_000;
 
 /**

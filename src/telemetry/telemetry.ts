@@ -50,7 +50,7 @@ export function createTelemetry({ clock, logger, version }: TelemetryOptions): N
     registry,
     event(event: EnidEvent) {
       logger[event.level]({ event: event.name, ...event.fields }, event.message);
-      calls.event(event.name);
+      calls.event(event.name, event.fields);
       if (event.level !== "debug") ring.add({ ...event, atMs: clock.nowMs() });
     },
     cloudCall({ action, code, durationMs, requestId, waitedMs = 0 }) {

@@ -216,7 +216,8 @@ makes 2N + 2 for all of them. Elsewhere 2N + 2 is published for every restart; t
 \`RefreshSGIDs\` and \`updateCIDRsRulesOnChange\` read one key each every 30 s: 240 an hour. \`nodeIPPoolReconcile\` runs about once a
 minute (\`nodeIPPoolReconcileInterval\`) and reads the list of interfaces and ten keys for each of them (\`GetAttachedENIs\`,
 \`getENIMetadata\`; nine where metadata shows no \`network-card\`): at most 60 + 600 N an hour. For one to three interfaces that
-is 900 to 2,100, tokens apart. enid reads the list and nine keys for each interface, once a minute.
+is 900 to 2,100, tokens apart. enid reads the list and four keys for each interface once a minute, and every ten minutes the five
+that do not change while an interface is attached.
 
 ### Prefixes
 

@@ -39,7 +39,10 @@ function commandsOf(paths: readonly string[], client: string): { actions: string
   return { actions: actions.sort(), others: names.filter((name) => !name.endsWith("Command")) };
 }
 
-const callers = sources.filter((path) => path !== PROBES);
+/** It throws what the SDK would throw, and calls nothing real. */
+const SIMULATED = "src/simulator/direct/";
+
+const callers = sources.filter((path) => path !== PROBES && !path.startsWith(SIMULATED));
 const inTable = PERMISSIONS.map(({ action }) => action);
 const calledAlone = PERMISSIONS.filter(({ within }) => within === undefined).map(({ action }) => action);
 

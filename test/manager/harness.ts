@@ -1,7 +1,7 @@
 import type { Clock } from "../../src/adapters/index.ts";
 import { readConfiguration } from "../../src/configuration/index.ts";
 import { EnidError } from "../../src/errors.ts";
-import { type Change, type EnidEvent, Manager, type Store } from "../../src/manager/index.ts";
+import { type Change, type EnidEvent, Manager, type ManagerOptions, type Store } from "../../src/manager/index.ts";
 import type { Attachment, Pod } from "../../src/pool/index.ts";
 import { createMemoryStore } from "../../src/state/index.ts";
 import { FakeProvider } from "../support/fake-provider.ts";
@@ -60,7 +60,7 @@ export interface Lab {
   readonly store: LabStore;
   readonly events: EnidEvent[];
   /** A manager over the same cloud and store: a restart. */
-  manager(bootId?: string): Manager;
+  manager(bootId?: string, more?: Partial<ManagerOptions>): Manager;
 }
 
 export function createLab(): Lab {
@@ -74,7 +74,7 @@ export function createLab(): Lab {
     provider,
     store,
     events,
-    manager: (bootId = "boot-1") =>
+    manager: (bootId = "boot-1", more = {}) =>
       new Manager({
         provider,
         store,
@@ -82,14 +82,18 @@ export function createLab(): Lab {
         random: seededRandom(++seed),
         bootId,
         telemetry: { event: (event) => events.push(event), cloudCall: () => {}, served: () => {} },
+        ...more,
       }),
   };
 }
 
 /** A running manager that has its first buffer. */
-export async function startedLab(parts: { eni?: object; ipam?: object } = {}): Promise<Lab & { running: Manager }> {
+export async function startedLab(
+  parts: { eni?: object; ipam?: object } = {},
+  more: Partial<ManagerOptions> = {},
+): Promise<Lab & { running: Manager }> {
   const lab = createLab();
-  const running = lab.manager();
+  const running = lab.manager("boot-1", more);
   await running.start({ kind: "valid", configuration: configuration(parts) });
   await lab.clock.advance(3_000);
   return { ...lab, running };

@@ -32,7 +32,18 @@ describe("the loop", () => {
   it("of an idle node wakes at its heartbeat and for metadata, and for nothing else", async () => {
     const { firedIn } = await pacedLab();
     await firedIn(MINUTE_MS);
-    expect(await firedIn(10 * MINUTE_MS)).toBeLessThan(10 * (6 + 4));
+    expect(await firedIn(10 * MINUTE_MS)).toBeLessThan(10 * (2 + 4));
+  });
+
+  it("fills up a buffer that could wait at the moment it is due, not at the next heartbeat", async () => {
+    const { world, provider, manager, firedIn } = await pacedLab();
+    await firedIn(10 * MINUTE_MS);
+    const calls = provider.mutations.length;
+    void add(manager, 1);
+    await world.advance(LIMITS.refillDelayMs + LIMITS.refillLongestMs);
+    expect(provider.mutations.length).toBe(calls);
+    await world.advance(2_000);
+    expect(provider.mutations.length).toBe(calls + 1);
   });
 
   it("of a full node with pods that come in vain does not spin", async () => {

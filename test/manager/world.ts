@@ -183,6 +183,7 @@ export class World {
 
   #told({ name, message }: EnidEvent): void {
     this.say(`  ${name}: ${message}`);
+    if (name === "promise-broken") this.complain(message);
   }
 
   /** A moment at which it is worth dying. */

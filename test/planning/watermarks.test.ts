@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { effectivePreAllocate, excess, needed, nodeMaximum } from "../../src/planning/index.ts";
+import { effectivePreAllocate, excess, interfaceMaximum, needed, nodeMaximum } from "../../src/planning/index.ts";
 
 describe("needed", () => {
   test.each([
@@ -116,6 +116,53 @@ describe("the node maximum", () => {
       expect(nodeMaximum(limits, { prefixes: true })).toBe(16 * most);
     },
   );
+});
+
+describe("the maximum of one interface", () => {
+  const primary = { networkCard: 0, deviceIndex: 0 };
+  const second = { networkCard: 0, deviceIndex: 1 };
+
+  test.each([
+    // interface, use-primary-address, prefixes → addresses
+    ["the primary one", primary, false, false, 9],
+    ["the primary one, whose primary address is never a pod's", primary, true, false, 9],
+    ["another one", second, false, false, 9],
+    ["another one with its primary address", second, true, false, 10],
+    ["the primary one with prefixes", primary, true, true, 144],
+    ["another one with prefixes and its primary address", second, true, true, 145],
+    [
+      "the first one of another card, which is not the primary one",
+      { networkCard: 1, deviceIndex: 0 },
+      true,
+      false,
+      10,
+    ],
+  ])("%s", (_name, place, usePrimaryAddress, prefixes, most) => {
+    const limits = { maxInterfaces: 3, addressesPerInterface: 10, firstInterfaceIndex: 0, usePrimaryAddress };
+    expect(interfaceMaximum(limits, place, { prefixes })).toBe(most);
+  });
+
+  test("of all that can carry pods comes to the node maximum, so that taking one off leaves that of the others", () => {
+    const limits = fc.record({
+      maxInterfaces: fc.integer({ min: 1, max: 15 }),
+      addressesPerInterface: fc.integer({ min: 2, max: 50 }),
+      firstInterfaceIndex: fc.nat(3),
+      usePrimaryAddress: fc.boolean(),
+      others: fc.array(fc.integer({ min: 1, max: 15 }), { maxLength: 3 }),
+    });
+    fc.assert(
+      fc.property(limits, fc.boolean(), ({ others, ...of }, prefixes) => {
+        const sizes = [of.maxInterfaces, ...others];
+        const cards = sizes.map((maxInterfaces, card) => ({ card, maxInterfaces }));
+        const places = sizes.flatMap((size, networkCard) =>
+          Array.from({ length: size }, (_, deviceIndex) => ({ networkCard, deviceIndex })),
+        );
+        const carrying = places.filter((one) => one.networkCard > 0 || one.deviceIndex >= of.firstInterfaceIndex);
+        const sum = carrying.reduce((total, place) => total + interfaceMaximum(of, place, { prefixes }), 0);
+        expect(nodeMaximum({ ...of, cards }, { prefixes })).toBe(sum);
+      }),
+    );
+  });
 });
 
 test("pre-allocate is what the settings say, a zero too; else 8, or what a small instance can hold", () => {

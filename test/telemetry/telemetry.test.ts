@@ -53,6 +53,17 @@ describe("telemetry", () => {
     expect(sample(await telemetry.scrape(), "enid_configuration_rejected_total")).toBe(2);
   });
 
+  it("counts broken promises by their number, all present from the start, and no other", async () => {
+    const { telemetry } = telemetryWith();
+    const count = async (promise: number) =>
+      sample(await telemetry.scrape(), `enid_promise_violations_total{promise="${promise}"}`);
+    for (let promise = 1; promise <= 11; promise++) expect(await count(promise)).toBe(0);
+    telemetry.event({ name: "promise-broken", level: "error", message: "m", fields: { promise: 4 } });
+    telemetry.event({ name: "promise-broken", level: "error", message: "m", fields: { promise: 12 } });
+    telemetry.event({ name: "step-refused", level: "error", message: "m", fields: { promise: 4 } });
+    expect([await count(4), await count(5), await count(12)]).toEqual([1, 0, undefined]);
+  });
+
   it("counts cloud calls by action and code and logs the failed ones with their request id", async () => {
     const { telemetry, lines } = telemetryWith();
     telemetry.cloudCall({ action: "CreateTags", code: "ok", durationMs: 120, requestId: "r1" });

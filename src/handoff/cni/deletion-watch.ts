@@ -13,19 +13,30 @@ const LONGEST_INTERVAL_MS = 60_000;
 /**
  * Replays the queue again and again: a plugin that found no daemon may write its file after the daemon's first pass.
  * Polling is enough, since nobody waits for these releases, and costs one readdir of an empty folder. While passes fail
- * (the disk is full) they become rarer, up to one a minute.
+ * (the disk is full) they become rarer, up to one a minute. A queue that tells when it is filled is left alone while it is
+ * empty.
  */
 export function watchDeletions(options: DeletionOptions & { readonly intervalMs?: number }): DeletionWatch {
-  const { clock, telemetry } = options;
+  const { queue, clock, telemetry } = options;
   const intervalMs = options.intervalMs ?? INTERVAL_MS;
   let delayMs = intervalMs;
   let stopped = false;
   let underWay: Promise<void> = Promise.resolve();
-  let cancel: Cancel = clock.after(delayMs, pass);
+  let cancelTimer: Cancel = () => {};
+  let cancelFilled: Cancel = () => {};
+  waitForNext();
+
+  function waitForNext(): void {
+    const wait = () => {
+      cancelTimer = clock.after(delayMs, pass);
+    };
+    if (queue.whenFilled === undefined) wait();
+    else cancelFilled = queue.whenFilled(wait);
+  }
 
   function pass(): void {
     underWay = run().then(() => {
-      if (!stopped) cancel = clock.after(delayMs, pass);
+      if (!stopped) waitForNext();
     });
   }
 
@@ -40,7 +51,7 @@ export function watchDeletions(options: DeletionOptions & { readonly intervalMs?
         name: "deletion-queue-unreadable",
         level: "error",
         message: `${error.code}: ${error.message}`,
-        fields: { folder: options.folder },
+        fields: { folder: queue.folder },
       });
     }
   }
@@ -48,7 +59,8 @@ export function watchDeletions(options: DeletionOptions & { readonly intervalMs?
   return {
     stop() {
       stopped = true;
-      cancel();
+      cancelFilled();
+      cancelTimer();
       return underWay;
     },
   };

@@ -1,13 +1,13 @@
 import type { Clock } from "../../adapters/index.ts";
 import { coerceError, EnidError } from "../../errors.ts";
 import type { Telemetry } from "../../manager/ports/index.ts";
-import { listQueue, type QueuedFile, readQueued, rejectQueued, removeQueued } from "./deletion-files.ts";
+import type { DeletionQueue, QueuedFile } from "./deletion-queue.ts";
 import type { LeaseService } from "./port.ts";
 import { type Deletion, readDeletion } from "./serve.ts";
 
 export interface DeletionOptions {
-  /** The queue folder: `deletionFolder(socketPath)`. */
-  readonly folder: string;
+  /** `deletionFiles(deletionFolder(socketPath))`. */
+  readonly queue: DeletionQueue;
   readonly service: LeaseService;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
@@ -36,7 +36,7 @@ const IN_FLIGHT = 64;
  * removed only after its release is durable, and releasing the unknown succeeds. Rejects with ENID_DELETION_QUEUE.
  */
 export async function replayDeletions(options: DeletionOptions): Promise<ReplayReport> {
-  const files = await listQueue(options.folder, options.clock.nowMs());
+  const files = await options.queue.list(options.clock.nowMs());
   const report: Record<Result, number> = { replayed: 0, failed: 0, rejected: 0, outdated: 0 };
   let failure: EnidError | undefined;
   for (let start = 0; start < files.length; start += IN_FLIGHT) {
@@ -57,19 +57,19 @@ export async function replayDeletions(options: DeletionOptions): Promise<ReplayR
 
 /** One file. Undefined: another pass took it. */
 async function replay(file: QueuedFile, options: DeletionOptions): Promise<Result | undefined> {
-  const { folder, service, telemetry } = options;
+  const { queue, service, telemetry } = options;
   let deletion: Deletion;
   try {
-    const call = await readQueued(folder, file);
+    const call = await queue.read(file);
     if (call === undefined) return undefined;
     deletion = readDeletion(call);
   } catch (error) {
     if (!(error instanceof EnidError)) throw error;
-    const kept = await rejectQueued(folder, file);
+    const kept = await queue.reject(file);
     telemetry.event({
       name: "deletion-rejected",
       level: "warn",
-      message: `queued deletion ${file.name} is not usable and was ${kept ? "moved to" : "dropped, for lack of room in"} ${folder}/rejected: ${error.message}`,
+      message: `queued deletion ${file.name} is not usable and was ${kept ? "moved to" : "dropped, for lack of room in"} ${queue.folder}/rejected: ${error.message}`,
       fields: { file: file.name, code: error.code },
     });
     return "rejected";
@@ -78,7 +78,7 @@ async function replay(file: QueuedFile, options: DeletionOptions): Promise<Resul
   const lease = service.lookup(attachment);
   if (lease !== undefined && lease.leasedAtMs > file.queuedAtMs) {
     // Container ids of sandboxes are never used again, but Cilium's own (cilium-ingress-<node>) are.
-    await removeQueued(folder, file);
+    await queue.remove(file);
     telemetry.event({
       name: "deletion-outdated",
       level: "info",
@@ -88,17 +88,17 @@ async function replay(file: QueuedFile, options: DeletionOptions): Promise<Resul
     return "outdated";
   }
   await service.remove(attachment, pod);
-  await removeQueued(folder, file);
+  await queue.remove(file);
   return "replayed";
 }
 
 function tell(report: ReplayReport, failure: EnidError | undefined, options: DeletionOptions): void {
-  const { folder, telemetry } = options;
+  const { queue, telemetry } = options;
   if (report.replayed > 0) {
     telemetry.event({
       name: "deletions-replayed",
       level: "info",
-      message: `queued deletions replayed: ${report.replayed}, from ${folder}`,
+      message: `queued deletions replayed: ${report.replayed}, from ${queue.folder}`,
       fields: { ...report },
     });
   }
@@ -106,7 +106,7 @@ function tell(report: ReplayReport, failure: EnidError | undefined, options: Del
     telemetry.event({
       name: "deletions-deferred",
       level: "warn",
-      message: `queued deletions that wait for the next pass: ${report.failed}, in ${folder}: ${failure.code}: ${failure.message}`,
+      message: `queued deletions that wait for the next pass: ${report.failed}, in ${queue.folder}: ${failure.code}: ${failure.message}`,
       fields: { ...report, code: failure.code },
     });
   }

@@ -1,6 +1,6 @@
 import { EC2Client } from "@aws-sdk/client-ec2";
 import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
-import type { AwsLimits, AwsProviderOptions, Surroundings } from "./options.ts";
+import type { AwsLimits, AwsProviderOptions, Ec2Sender, Surroundings } from "./options.ts";
 
 /** Connections to the endpoint: the mutations at once, and as many describes. */
 const CONNECTIONS = 8;
@@ -9,8 +9,8 @@ const CONNECTIONS = 8;
  * The EC2 client of a Region. One attempt per call: the SDK would repeat a count-based AssignPrivateIpAddresses after a
  * lost connection and take the addresses twice. What is repeated, and when, is decided in ec2.ts and by the manager.
  */
-export function makeEc2Client(options: AwsProviderOptions, limits: AwsLimits, region: string): EC2Client {
-  return new EC2Client(shared(options, limits, region, "EC2"));
+export function makeEc2Client(options: AwsProviderOptions, limits: AwsLimits, region: string): Ec2Sender {
+  return options.direct?.ec2 ?? new EC2Client(shared(options, limits, region, "EC2"));
 }
 
 /** The account of the credentials, or undefined (with an event) when STS does not say within the limit. */
@@ -19,7 +19,7 @@ export async function readAccount(
   world: Surroundings,
   region: string,
 ): Promise<string | undefined> {
-  const client = new STSClient(shared(options, world.limits, region, "STS"));
+  const client = options.direct?.sts ?? new STSClient(shared(options, world.limits, region, "STS"));
   const startedAtMs = world.clock.monotonicMs();
   const late = new AbortController();
   const cancel = world.clock.after(world.limits.accountLimitMs, () => late.abort());

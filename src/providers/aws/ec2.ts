@@ -10,7 +10,6 @@ import {
   DescribeSecurityGroupsCommand,
   DescribeSubnetsCommand,
   DetachNetworkInterfaceCommand,
-  type EC2Client,
   type InstanceTypeInfo,
   ModifyNetworkInterfaceAttributeCommand,
   type NetworkInterface,
@@ -22,6 +21,7 @@ import {
 import type { BlockUnit } from "../../planning/index.ts";
 import { addressBlock, type Carried, canonicalIpv6 } from "./block-units.ts";
 import { type Call, type Ec2Transport, type Filters, whole } from "./ec2-transport.ts";
+import type { Ec2Sender } from "./options.ts";
 
 /** A call that takes blocks out of a subnet: its failure says what could not be had. */
 interface TakingCall extends Call {
@@ -49,10 +49,10 @@ export interface InterfaceRequest {
  * whose details are an Ec2Failure. How they are sent is the transport's (ec2-transport.ts).
  */
 export class Ec2 {
-  readonly #client: EC2Client;
+  readonly #client: Ec2Sender;
   readonly #transport: Ec2Transport;
 
-  constructor(client: EC2Client, transport: Ec2Transport) {
+  constructor(client: Ec2Sender, transport: Ec2Transport) {
     this.#client = client;
     this.#transport = transport;
   }

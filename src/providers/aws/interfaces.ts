@@ -3,7 +3,7 @@ import type { Clock } from "../../adapters/index.ts";
 import type { ObservedInterface, OtherIpam, Selection } from "../../manager/ports/index.ts";
 import { type Carried, canonicalIpv6 } from "./block-units.ts";
 import { OTHER_IPAM_NAMES, offLimits, otherIpamOf } from "./foreign.ts";
-import type { MetadataInterface } from "./metadata.ts";
+import type { MetadataInterface } from "./metadata-interfaces.ts";
 import { TAG_INSTANCE } from "./options.ts";
 import { missingTag, tagsOf } from "./subnets.ts";
 
@@ -70,13 +70,20 @@ export class InterfaceMemory {
   readonly #known = new Map<string, { readonly known: KnownInterface; readonly atMs: number }>();
   readonly #clock: Clock;
   #selection: ForeignSelection = { excludeInterfaceTags: {} };
+  /** Another number: what is said of an interface here may have changed since. */
+  #version = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
+  get version(): number {
+    return this.#version;
+  }
+
   /** What the settings say of foreign interfaces, from now on. */
   select(selection: ForeignSelection): void {
+    this.#version += 1;
     this.#selection = selection;
   }
 
@@ -89,10 +96,12 @@ export class InterfaceMemory {
   }
 
   put(known: KnownInterface): void {
+    this.#version += 1;
     this.#known.set(known.id, { known, atMs: this.#clock.monotonicMs() });
   }
 
   forget(id: string): void {
+    this.#version += 1;
     this.#known.delete(id);
   }
 
@@ -103,6 +112,7 @@ export class InterfaceMemory {
    */
   replaceAll(listed: readonly KnownInterface[], sinceMs: number): void {
     const newer = [...this.#known.values()].filter((entry) => entry.atMs > sinceMs);
+    this.#version += 1;
     this.#known.clear();
     for (const known of listed) this.put(known);
     for (const { known, atMs } of newer) {

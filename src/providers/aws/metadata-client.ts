@@ -7,8 +7,12 @@ import { Pauses } from "./waiting.ts";
 const TOKEN_TTL_SECONDS = 21_600;
 const TOKEN_RENEW_BEFORE_MS = (TOKEN_TTL_SECONDS * 1_000) / 20;
 
+/** Paths whose URL is remembered: more than a node reads, which are the same ones each minute. */
+const MAX_URLS = 1_000;
+
 interface Token {
-  readonly value: string;
+  /** What a read shows of it. */
+  readonly headers: { readonly "x-aws-ec2-metadata-token": string };
   readonly renewAtMs: number;
 }
 
@@ -24,8 +28,11 @@ export class MetadataClient {
   readonly #world: Surroundings;
   readonly #exchange: MetadataExchange;
   #token: Promise<Token> | undefined;
+  /** What the last fetch brought. */
+  #known: Token | undefined;
+  readonly #urls = new Map<string, string>();
 
-  constructor(world: Surroundings, endpoint: string, exchange: MetadataExchange = metadataOverSockets()) {
+  constructor(world: Surroundings, endpoint: string, exchange: MetadataExchange = metadataOverSockets(world.clock)) {
     this.#world = world;
     this.#exchange = exchange;
     this.endpoint = endpoint.replace(/\/+$/, "");
@@ -33,29 +40,55 @@ export class MetadataClient {
   }
 
   /** The text at `path` (below the endpoint, e.g. "/latest/meta-data/mac"), or undefined when there is none. */
-  async text(path: string, signal?: AbortSignal): Promise<string | undefined> {
-    let token = await this.#currentToken();
-    let answer = await this.#persist("GET", path, { "x-aws-ec2-metadata-token": token.value }, signal);
+  text(path: string, signal?: AbortSignal): Promise<string | undefined> {
+    const token = this.#knownToken();
+    if (token !== undefined) return this.#read(path, token, signal);
+    return this.#currentToken().then((fetched) => this.#read(path, fetched, signal));
+  }
+
+  /** The non-empty lines at `path`; undefined when there is nothing at it. */
+  lines(path: string, signal?: AbortSignal): Promise<readonly string[] | undefined> {
+    return this.text(path, signal).then(linesOf);
+  }
+
+  /** Nearly all reads are answered at once, so they take the shortest way: a look at a node is dozens of them. */
+  #read(path: string, token: Token, signal: AbortSignal | undefined): Promise<string | undefined> {
+    const first = this.#once("GET", path, token.headers, signal);
+    return first.then(
+      ({ status, body }) => {
+        if (status === 200) return body;
+        return status === 404 ? undefined : this.#readOn(path, token, signal, first);
+      },
+      () => this.#readOn(path, token, signal, first),
+    );
+  }
+
+  /** The same after a first answer that says nothing yet. */
+  async #readOn(
+    path: string,
+    token: Token,
+    signal: AbortSignal | undefined,
+    first: Promise<MetadataAnswer>,
+  ): Promise<string | undefined> {
+    let answer = await this.#persist("GET", path, token.headers, signal, first);
     if (answer.status === 401) {
-      token = await this.#currentToken(token);
-      answer = await this.#persist("GET", path, { "x-aws-ec2-metadata-token": token.value }, signal);
+      const { headers } = await this.#currentToken(token);
+      answer = await this.#persist("GET", path, headers, signal);
     }
     if (answer.status === 200) return answer.body;
     if (answer.status === 404) return undefined;
     throw this.#refused("GET", path, answer.status);
   }
 
-  /** The non-empty lines at `path`; undefined when there is nothing at it. */
-  async lines(path: string, signal?: AbortSignal): Promise<readonly string[] | undefined> {
-    const text = await this.text(path, signal);
-    return text
-      ?.split("\n")
-      .map((line) => line.trim())
-      .filter((line) => line !== "");
-  }
-
   close(): void {
     this.#exchange.close();
+  }
+
+  /** At once, when there is one that holds: most reads need not wait for it. */
+  #knownToken(): Token | undefined {
+    return this.#known !== undefined && this.#world.clock.monotonicMs() < this.#known.renewAtMs
+      ? this.#known
+      : undefined;
   }
 
   /** The shared token; `spent` is one that metadata no longer takes. */
@@ -65,6 +98,7 @@ export class MetadataClient {
     if (known !== undefined && known !== spent && this.#world.clock.monotonicMs() < known.renewAtMs) return known;
     // Of several readers that notice at once, the first fetches for all.
     if (this.#token === pending) {
+      this.#known = undefined;
       this.#token = this.#fetchToken().catch((error) => {
         this.#token = undefined;
         throw error;
@@ -79,54 +113,59 @@ export class MetadataClient {
     const headers = { "x-aws-ec2-metadata-token-ttl-seconds": String(TOKEN_TTL_SECONDS) };
     const answer = await this.#persist("PUT", path, headers);
     if (answer.status !== 200 || answer.body.trim() === "") throw this.#refused("PUT", path, answer.status);
-    return {
-      value: answer.body.trim(),
-      renewAtMs: askedAtMs + TOKEN_TTL_SECONDS * 1_000 - TOKEN_RENEW_BEFORE_MS,
-    };
+    const renewAtMs = askedAtMs + TOKEN_TTL_SECONDS * 1_000 - TOKEN_RENEW_BEFORE_MS;
+    this.#known = { headers: { "x-aws-ec2-metadata-token": answer.body.trim() }, renewAtMs };
+    return this.#known;
   }
 
-  /** Tries until metadata answers with something that another try would not change. */
+  /** Tries until metadata answers with something that another try would not change. `first`: the try that was begun. */
   async #persist(
     method: "GET" | "PUT",
     path: string,
-    headers: Record<string, string>,
+    headers: Readonly<Record<string, string>>,
     signal?: AbortSignal,
+    first?: Promise<MetadataAnswer>,
   ): Promise<MetadataAnswer> {
     const { metadataAttempts, metadataRetryBaseMs, metadataTimeoutMs } = this.#world.limits;
-    const pauses = new Pauses(this.#world, {
-      baseMs: metadataRetryBaseMs,
-      maxMs: metadataRetryBaseMs * 32,
-      limitMs: metadataAttempts * (metadataTimeoutMs + metadataRetryBaseMs * 32),
-    });
+    let pauses: Pauses | undefined;
     for (let attempt = 1; ; attempt++) {
       let trouble: EnidError;
       try {
-        const answer = await this.#once(method, path, headers, signal);
+        const begun = attempt === 1 ? first : undefined;
+        const answer = await (begun ?? this.#once(method, path, headers, signal));
         if (answer.status < 500 && answer.status !== 429) return answer;
         trouble = this.#unreachable(`${method} ${path} was answered with HTTP ${answer.status}`);
       } catch (error) {
-        if (signal?.aborted) throw error;
+        if (signal?.aborted) throw new Error("cancelled by the caller", { cause: error });
         trouble = this.#unreachable(explain(method, path, error, metadataTimeoutMs), error);
       }
-      if (attempt >= metadataAttempts || !(await pauses.pause(signal))) throw trouble;
+      if (attempt >= metadataAttempts) throw trouble;
+      pauses ??= new Pauses(this.#world, {
+        baseMs: metadataRetryBaseMs,
+        maxMs: metadataRetryBaseMs * 32,
+        limitMs: metadataAttempts * (metadataTimeoutMs + metadataRetryBaseMs * 32),
+      });
+      if (!(await pauses.pause(signal))) throw trouble;
     }
   }
 
   #once(
     method: "GET" | "PUT",
     path: string,
-    headers: Record<string, string>,
+    headers: Readonly<Record<string, string>>,
     signal?: AbortSignal,
   ): Promise<MetadataAnswer> {
-    const stop = new AbortController();
-    const abort = () => stop.abort(new Error("cancelled by the caller"));
-    const cancel = this.#world.clock.after(this.#world.limits.metadataTimeoutMs, () => stop.abort(new Timeout()));
-    if (signal?.aborted) abort();
-    else signal?.addEventListener("abort", abort, { once: true });
-    return this.#exchange.send({ method, url: `${this.endpoint}${path}`, headers, signal: stop.signal }).finally(() => {
-      cancel();
-      signal?.removeEventListener("abort", abort);
-    });
+    const timeoutMs = this.#world.limits.metadataTimeoutMs;
+    return this.#exchange.send({ method, url: this.#urlOf(path), headers, timeoutMs, signal });
+  }
+
+  #urlOf(path: string): string {
+    const known = this.#urls.get(path);
+    if (known !== undefined) return known;
+    if (this.#urls.size >= MAX_URLS) this.#urls.clear();
+    const url = `${this.endpoint}${path}`;
+    this.#urls.set(path, url);
+    return url;
   }
 
   #refused(method: string, path: string, status: number): EnidError {
@@ -140,11 +179,17 @@ export class MetadataClient {
   }
 }
 
-class Timeout extends Error {}
+/** The non-empty lines of a text, if there is one. */
+export function linesOf(text: string | undefined): readonly string[] | undefined {
+  return text
+    ?.split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
+}
 
 function explain(method: string, path: string, error: unknown, timeoutMs: number): string {
-  if (!(error instanceof Timeout))
-    return `${method} ${path}: ${error instanceof Error ? error.message : String(error)}`;
+  if (!(error instanceof Error)) return `${method} ${path}: ${String(error)}`;
+  if (error.name !== "TimeoutError") return `${method} ${path}: ${error.message}`;
   const late = `${method} ${path} got no answer within ${timeoutMs} ms`;
   // Answers to the token request carry HttpPutResponseHopLimit as their IP TTL: in a container's network namespace
   // they are dropped silently when it is 1, so that the request hangs instead of failing.

@@ -2,8 +2,9 @@ import type { NetworkInterface } from "@aws-sdk/client-ec2";
 import type { Observation, ObservedInterface } from "../../manager/ports/index.ts";
 import type { Ec2 } from "./ec2.ts";
 import { fromEc2, type InterfaceMemory, type KnownInterface } from "./interfaces.ts";
-import { type Identity, readInterfaces } from "./metadata.ts";
+import type { Identity } from "./metadata.ts";
 import type { MetadataClient } from "./metadata-client.ts";
+import { InterfaceTexts, type MetadataInterface, readInterfaces } from "./metadata-interfaces.ts";
 import { CONSISTENT_AFTER_MS, type Surroundings, TAG_INSTANCE } from "./options.ts";
 import type { SubnetRanges } from "./subnets.ts";
 
@@ -24,6 +25,8 @@ export class Observer {
   readonly #metadata: MetadataClient;
   readonly #memory: InterfaceMemory;
   readonly #ranges: SubnetRanges;
+  readonly #texts: InterfaceTexts;
+  #lastLook: MetadataLook | undefined;
   #lookedBefore = false;
   /** Until then (monotonic) the second question is asked. */
   #suspectUntilMs = Number.NEGATIVE_INFINITY;
@@ -33,6 +36,7 @@ export class Observer {
     this.#metadata = metadata;
     this.#memory = memory;
     this.#ranges = ranges;
+    this.#texts = new InterfaceTexts(world.clock, (seen) => isWhereEc2Says(seen, memory.get(seen.id)));
   }
 
   /** A step may have left an interface of enid detached. */
@@ -42,16 +46,30 @@ export class Observer {
 
   async fromMetadata(identity: Identity, signal?: AbortSignal): Promise<Observation> {
     const startedAtMs = this.#world.clock.nowMs();
-    const seen = await readInterfaces(this.#metadata, identity.primaryMac, signal);
+    const seen = await readInterfaces(this.#metadata, identity.primaryMac, signal, this.#texts);
+    const last = this.#lastLook;
+    const isAsBefore =
+      last !== undefined &&
+      last.memoryVersion === this.#memory.version &&
+      last.unreadable === seen.unreadable.length &&
+      last.seen.length === seen.interfaces.length &&
+      last.seen.every((one, index) => one === seen.interfaces[index]);
+    const { complete, interfaces } = isAsBefore ? last : this.#judge(seen.interfaces, seen.unreadable.length);
+    return { source: "metadata", complete, startedAtMs, interfaces };
+  }
+
+  #judge(seen: readonly MetadataInterface[], unreadable: number): MetadataLook {
     const interfaces: ObservedInterface[] = [];
-    let complete = seen.unreadable.length === 0;
-    for (const one of seen.interfaces) {
+    let complete = unreadable === 0;
+    for (const one of seen) {
       this.#ranges.learn(one.subnetId, one.subnetCidr);
       const observed = this.#memory.observedFromMetadata(one);
       if (observed === undefined || !one.complete) complete = false;
       if (observed !== undefined) interfaces.push(observed);
     }
-    return { source: "metadata", complete, startedAtMs, interfaces: interfaces.sort(byDeviceIndex) };
+    interfaces.sort(byDeviceIndex);
+    this.#lastLook = { seen, unreadable, memoryVersion: this.#memory.version, complete, interfaces };
+    return this.#lastLook;
   }
 
   async fromCloud(ec2: Ec2, identity: Identity, signal?: AbortSignal): Promise<Observation> {
@@ -88,6 +106,25 @@ export class Observer {
       return !ids.has(one.NetworkInterfaceId) && (holder === undefined || holder === instanceId);
     });
   }
+}
+
+/** What a look at metadata read, and what came of it with what was known of the interfaces then. */
+interface MetadataLook {
+  readonly seen: readonly MetadataInterface[];
+  readonly unreadable: number;
+  readonly memoryVersion: number;
+  readonly complete: boolean;
+  readonly interfaces: readonly ObservedInterface[];
+}
+
+/** EC2 described it, attached at this very place: then its place is worth remembering. */
+function isWhereEc2Says(seen: MetadataInterface, known: KnownInterface | undefined): boolean {
+  return (
+    known?.attached === true &&
+    known.deviceIndex === seen.deviceIndex &&
+    known.networkCard === seen.networkCard &&
+    known.subnetId === seen.subnetId
+  );
 }
 
 function byDeviceIndex(a: ObservedInterface, b: ObservedInterface): number {

@@ -1,4 +1,5 @@
-import type { EC2ClientConfig } from "@aws-sdk/client-ec2";
+import type { EC2Client, EC2ClientConfig } from "@aws-sdk/client-ec2";
+import type { STSClient } from "@aws-sdk/client-sts";
 import type { Clock, Random } from "../../adapters/index.ts";
 import type { Telemetry } from "../../manager/ports/index.ts";
 
@@ -19,6 +20,21 @@ export interface AwsProviderOptions {
   readonly limits?: Partial<AwsLimits>;
   /** How requests travel. Absent, as in production: over sockets. Tests let them stay inside the process. */
   readonly transport?: Transport;
+  /** Takes the place of the SDK's clients and of all connections; `transport`, endpoints and credentials count for nothing then. */
+  readonly direct?: DirectAccess;
+}
+
+/** What enid needs of a client of EC2. */
+export type Ec2Sender = Pick<EC2Client, "send" | "destroy">;
+
+/**
+ * A way to the AWS services for commands of the SDK as they are: nothing is signed, written as text or parsed. It answers
+ * and throws what the SDK's clients would; a simulation of many nodes has no time for more.
+ */
+export interface DirectAccess {
+  readonly ec2: Ec2Sender;
+  readonly sts: Pick<STSClient, "send" | "destroy">;
+  readonly metadata: MetadataExchange;
 }
 
 /** A way to the AWS services and to instance metadata that is not a socket. */
@@ -31,9 +47,12 @@ export interface Transport {
   readonly metadata: MetadataExchange;
 }
 
-/** Single requests to instance metadata; time limits, tokens and further tries are the client's. */
+/** Single requests to instance metadata; tokens and further tries are the client's. */
 export interface MetadataExchange {
-  /** Rejects when no whole answer comes, and with the signal's reason once that is aborted. */
+  /**
+   * Rejects when no whole answer comes, with an error of name TimeoutError when none came in time, and once the signal is
+   * aborted.
+   */
   send(request: MetadataRequest): Promise<MetadataAnswer>;
   close(): void;
 }
@@ -41,8 +60,11 @@ export interface MetadataExchange {
 export interface MetadataRequest {
   readonly method: "GET" | "PUT";
   readonly url: string;
+  /** By lower-case name. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly signal: AbortSignal;
+  /** From sending the request to the end of the answer. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface MetadataAnswer {

@@ -17,6 +17,7 @@ import {
 } from "@aws-sdk/client-ec2";
 import { EnidError } from "../../errors.ts";
 import type { Call } from "./ec2-transport.ts";
+import type { Ec2Sender } from "./options.ts";
 
 /** An interface that calls are tried on. */
 export interface Target {
@@ -74,7 +75,7 @@ const PAGE_SIZE = 5;
 const NOBODYS_PREFIX = "2001:db8::/80";
 
 /** The calls by which an action is tried. At least one for each action that is a call of its own. */
-export function probesOf(client: EC2Client, action: string, facts: ProbeFacts): readonly (Probe | Untried)[] {
+export function probesOf(client: Ec2Sender, action: string, facts: ProbeFacts): readonly (Probe | Untried)[] {
   const { changed, addressed, instanceId, vpcId } = facts;
   const inVpc = { ...DRY, Filters: [{ Name: "vpc-id", Values: [vpcId] }], MaxResults: PAGE_SIZE };
   const attachment = changed.attachmentId;
@@ -129,7 +130,7 @@ export function probesOf(client: EC2Client, action: string, facts: ProbeFacts): 
 }
 
 /** The creation of an interface; with its tags it asks for ec2:CreateTags too. */
-export function creation(client: EC2Client, facts: ProbeFacts, tagged: boolean): Probe {
+export function creation(client: Ec2Sender, facts: ProbeFacts, tagged: boolean): Probe {
   const Tags = Object.entries(facts.tags).map(([Key, Value]) => ({ Key, Value }));
   const command = new CreateNetworkInterfaceCommand({
     ...DRY,
@@ -141,7 +142,7 @@ export function creation(client: EC2Client, facts: ProbeFacts, tagged: boolean):
 }
 
 /** None of these knows DryRun. What each asks for is on the interface already, or can never be. */
-function addressing(client: EC2Client, action: string, target: Target): Probe {
+function addressing(client: Ec2Sender, action: string, target: Target): Probe {
   const NetworkInterfaceId = target.id;
   const impossible = (send: Probe["send"]): Probe => {
     return { call: { action, mutation: true }, on: target.id, how: "impossible", target, send };
@@ -176,7 +177,7 @@ interface DryCommand {
   readonly input: { readonly DryRun?: boolean | undefined };
 }
 
-function probe(client: EC2Client, action: string, on: string, command: DryCommand, target?: Target): Probe {
+function probe(client: Ec2Sender, action: string, on: string, command: DryCommand, target?: Target): Probe {
   return {
     call: { action, mutation: !action.startsWith("Describe") },
     on,

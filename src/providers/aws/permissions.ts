@@ -1,4 +1,3 @@
-import type { EC2Client } from "@aws-sdk/client-ec2";
 import { EnidError } from "../../errors.ts";
 import { makeEc2Client } from "./clients.ts";
 import { Ec2 } from "./ec2.ts";
@@ -6,7 +5,7 @@ import { Ec2Transport } from "./ec2-transport.ts";
 import { type Identity, readIdentity } from "./metadata.ts";
 import { MetadataClient } from "./metadata-client.ts";
 import { MutationQueues } from "./mutation-queues.ts";
-import { type AwsProviderOptions, DEFAULT_LIMITS, type Surroundings } from "./options.ts";
+import { type AwsProviderOptions, DEFAULT_LIMITS, type Ec2Sender, type Surroundings } from "./options.ts";
 import { FactSource, type PermissionSettings } from "./permissions-facts.ts";
 import { creation, type Probe, type ProbeFacts, probesOf, type Untried } from "./permissions-probes.ts";
 import { NEEDS, type Need, PERMISSIONS, type Permission } from "./permissions-table.ts";
@@ -53,7 +52,7 @@ export async function checkPermissions(
   const world: Surroundings = { clock, random, telemetry, limits: { ...DEFAULT_LIMITS, ...options.limits } };
   const endpoint =
     options.metadataEndpoint ?? (environment.AWS_EC2_METADATA_SERVICE_ENDPOINT || "http://169.254.169.254");
-  const metadata = new MetadataClient(world, endpoint, options.transport?.metadata);
+  const metadata = new MetadataClient(world, endpoint, (options.direct ?? options.transport)?.metadata);
   try {
     const identity = await readIdentity(metadata);
     const client = makeEc2Client(options, world.limits, identity.region);
@@ -68,7 +67,7 @@ export async function checkPermissions(
 }
 
 class Check {
-  readonly #client: EC2Client;
+  readonly #client: Ec2Sender;
   readonly #transport: Ec2Transport;
   readonly #metadata: MetadataClient;
   readonly #identity: Identity;
@@ -78,7 +77,7 @@ class Check {
 
   constructor(
     world: Surroundings,
-    client: EC2Client,
+    client: Ec2Sender,
     metadata: MetadataClient,
     identity: Identity,
     settings: PermissionSettings,

@@ -55,6 +55,8 @@ export class AwsProvider implements Provider {
   readonly #ranges = new SubnetRanges();
   readonly #observer: Observer;
   #node: Promise<Node> | undefined;
+  /** What it came to. */
+  #here: Node | undefined;
   #facts: Promise<NodeFacts> | undefined;
   #instanceId = "";
   #deleteOnTermination = true;
@@ -65,7 +67,7 @@ export class AwsProvider implements Provider {
     this.#world = { clock, random, telemetry, limits: { ...DEFAULT_LIMITS, ...options.limits } };
     const endpoint =
       options.metadataEndpoint ?? (environment.AWS_EC2_METADATA_SERVICE_ENDPOINT || "http://169.254.169.254");
-    this.#metadata = new MetadataClient(this.#world, endpoint, options.transport?.metadata);
+    this.#metadata = new MetadataClient(this.#world, endpoint, (options.direct ?? options.transport)?.metadata);
     this.#queues = new MutationQueues(this.#world.limits.mutationsAtOnce);
     this.#budgets = new ActionBudgets(this.#world);
     this.#memory = new InterfaceMemory(clock);
@@ -178,10 +180,17 @@ export class AwsProvider implements Provider {
 
   /** Once it succeeded, the same for the life of the process. */
   #located(signal?: AbortSignal): Promise<Node> {
-    this.#node ??= this.#locate().catch((error) => {
-      this.#node = undefined;
-      throw error;
-    });
+    if (this.#here !== undefined && !signal?.aborted) return Promise.resolve(this.#here);
+    this.#node ??= this.#locate().then(
+      (node) => {
+        this.#here = node;
+        return node;
+      },
+      (error) => {
+        this.#node = undefined;
+        throw error;
+      },
+    );
     return unlessAborted(this.#node, signal);
   }
 

@@ -4,7 +4,7 @@
  * hours pass in a second, and a run is a function of its seeds.
  */
 import { Readable } from "node:stream";
-import type { Clock } from "../../adapters/index.ts";
+import { type Clock, sleep } from "../../adapters/index.ts";
 import type { Answer } from "../model/answer.ts";
 import type { SimulatedCloud } from "../model/cloud.ts";
 import type { Front } from "../query/front.ts";
@@ -56,7 +56,9 @@ export interface InProcessTransport {
       readonly method: string;
       readonly url: string;
       readonly headers: Readonly<Record<string, string>>;
-      readonly signal: AbortSignal;
+      /** Then it rejects with a TimeoutError. Absent: it waits for ever. */
+      readonly timeoutMs?: number;
+      readonly signal?: AbortSignal | undefined;
     }): Promise<{ readonly status: number; readonly body: string }>;
     close(): void;
   };
@@ -114,14 +116,17 @@ export function createInProcessTransport(options: InProcessOptions): InProcessTr
       destroy: () => undefined,
     }),
     metadata: {
-      send: ({ method, url, headers, signal }) => {
+      send: ({ method, url, headers, timeoutMs: limitMs = Number.POSITIVE_INFINITY, signal }) => {
         if (dead) return never();
         const { pathname: path } = new URL(url);
         const exchange = async () => {
           const plain = cloud.metadata(instanceId, { method, path, headers: lowerCased(headers) });
           const answer = onMetadata?.(path, plain) ?? plain;
-          const limitMs = Number.POSITIVE_INFINITY;
-          const { status, body } = received(await within(Promise.resolve(answer), { clock, limitMs, signal }));
+          const waited = async () => {
+            if (answer.delayMs !== undefined) await sleep(clock, answer.delayMs);
+            return answer;
+          };
+          const { status, body } = received(await within(waited(), { clock, limitMs, signal }));
           return { status, body };
         };
         return whileAlive(exchange());

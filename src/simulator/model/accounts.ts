@@ -51,7 +51,9 @@ export class Accounts {
 
   /** The account that has the subnet, instance or interface; the first one for an id of nobody. */
   holding(id: string): Account {
-    return this.all().find(({ state }) => mapsOf(state).some((map) => map.has(id))) ?? this.main;
+    if (this.#byId.size === 1) return this.main;
+    for (const account of this.#byId.values()) if (hasId(account.state, id)) return account;
+    return this.main;
   }
 
   all(): readonly Account[] {
@@ -72,7 +74,7 @@ export class Accounts {
     for (const other of this.all()) {
       if (other === account) continue;
       const ids = mapsOf(account.state).flatMap((map) => [...map.keys()]);
-      const shared = ids.find((id) => mapsOf(other.state).some((map) => map.has(id)));
+      const shared = ids.find((id) => hasId(other.state, id));
       if (shared !== undefined) throw problem(file, place, `${shared} belongs to account ${other.state.account}`);
     }
   }
@@ -80,6 +82,12 @@ export class Accounts {
 
 export function isDenied(deniedActions: readonly string[], action: string): boolean {
   return deniedActions.some((one) => (one.endsWith("*") ? action.startsWith(one.slice(0, -1)) : action === one));
+}
+
+function hasId(state: CloudState, id: string): boolean {
+  const { instances, interfaces, subnets, securityGroups, vpcs, routeTables } = state;
+  if (instances.has(id) || interfaces.has(id) || subnets.has(id)) return true;
+  return securityGroups.has(id) || vpcs.has(id) || routeTables.has(id);
 }
 
 function mapsOf(state: CloudState): ReadonlyMap<string, unknown>[] {

@@ -1,4 +1,5 @@
 /** Who holds which address of a subnet: EC2's reserved five, uniqueness, the choice of free addresses and prefixes. */
+import { AddressSpace } from "./address-space.ts";
 import { contains, includes, overlaps, parseAddress, parseRange, type Range } from "./ipv4.ts";
 import type { Holder, Subnet } from "./records.ts";
 import { invalidValue, SimulatedError } from "./simulated-error.ts";
@@ -8,24 +9,34 @@ export const PREFIX_LENGTH = 28;
 export const PREFIX_SIZE = 16;
 /** The first four addresses of a subnet and its last one are AWS's. */
 const RESERVED_AT_START = 4;
-const RESERVED = RESERVED_AT_START + 1;
 
-export function holdersOf(state: CloudState, subnetId: string): Map<number, Holder> {
-  const holders = state.holders.get(subnetId) ?? new Map<number, Holder>();
-  state.holders.set(subnetId, holders);
-  return holders;
+/** Errors: RangeError for a subnet that there is not. */
+export function spaceOf(state: CloudState, subnetId: string): AddressSpace {
+  const known = state.spaces.get(subnetId);
+  if (known) return known;
+  const subnet = state.subnets.get(subnetId);
+  if (!subnet) throw new RangeError(`the simulator has no subnet ${subnetId}`);
+  const space = new AddressSpace(subnet.range);
+  state.spaces.set(subnetId, space);
+  return space;
+}
+
+export function holdersOf(state: CloudState, subnetId: string): ReadonlyMap<number, Holder> {
+  return spaceOf(state, subnetId).holders;
 }
 
 export function freeCount(state: CloudState, subnet: Subnet): number {
-  return subnet.range.size - RESERVED - holdersOf(state, subnet.id).size;
+  return spaceOf(state, subnet.id).freeCount;
 }
 
 /** Free addresses of the subnet that are not among `except`. */
 export function freeBeside(state: CloudState, subnet: Subnet, except: ReadonlySet<number>): number {
-  const holders = holdersOf(state, subnet.id);
-  const isSetAside = (address: number) =>
-    includes(subnet.range, address) && !isReserved(subnet.range, address) && !holders.has(address);
-  return freeCount(state, subnet) - [...except].filter(isSetAside).length;
+  const { holders, freeCount: free } = spaceOf(state, subnet.id);
+  let setAside = 0;
+  for (const address of except) {
+    if (includes(subnet.range, address) && !isReserved(subnet.range, address) && !holders.has(address)) setAside += 1;
+  }
+  return free - setAside;
 }
 
 export function isReserved(range: Range, address: number): boolean {
@@ -54,33 +65,29 @@ export function usablePrefix(subnet: Subnet, text: string): Range {
 /** `count` free addresses, chosen without order; those of `except` are set aside. Nothing is taken yet. */
 export function chooseAddresses(world: World, subnet: Subnet, count: number, except: ReadonlySet<number>): number[] {
   if (count === 0) return [];
-  const holders = holdersOf(world.state, subnet.id);
-  const reserved = reservedRanges(world.state, subnet.id);
-  const isSetAside = (address: number) => reserved.some(({ range }) => includes(range, address));
-  const isFree = (address: number) => !holders.has(address) && !except.has(address) && !isSetAside(address);
-  const free = freeBeside(world.state, subnet, except) - freeInReservations(subnet, reserved, holders, except);
+  const space = spaceOf(world.state, subnet.id);
+  const reserved = reservedRanges(world.state, subnet.id).map(({ range }) => range);
+  const free = freeBeside(world.state, subnet, except) - freeInReservations(space, reserved, except);
   if (free === 0) throw insufficientAddresses();
   if (free < count) throw insufficientForCount();
   const chosen = new Set<number>();
+  const isRefused = (address: number) => except.has(address) || chosen.has(address);
   while (chosen.size < count) {
     const start = Math.floor(world.random.fraction() * subnet.range.size);
-    chosen.add(nextFree(subnet.range, start, (address) => isFree(address) && !chosen.has(address)));
+    const address = space.nextFree(start, reserved, isRefused);
+    if (address === undefined) throw insufficientAddresses();
+    chosen.add(address);
   }
   return [...chosen];
 }
 
 /** Free addresses that no automatic choice of single addresses takes. Reservations do not overlap. */
-function freeInReservations(
-  subnet: Subnet,
-  reserved: readonly ReservedRange[],
-  holders: ReadonlyMap<number, Holder>,
-  except: ReadonlySet<number>,
-): number {
+function freeInReservations(space: AddressSpace, reserved: readonly Range[], except: ReadonlySet<number>): number {
   let free = 0;
-  for (const { range } of reserved) {
-    for (let address = range.first; address < range.first + range.size; address += 1) {
-      if (!isReserved(subnet.range, address) && !holders.has(address) && !except.has(address)) free += 1;
-    }
+  for (const range of reserved) free += space.freeWithin(range);
+  if (free === 0) return 0;
+  for (const address of except) {
+    if (reserved.some((range) => includes(range, address)) && space.isFree(address)) free -= 1;
   }
   return free;
 }
@@ -90,7 +97,8 @@ interface ReservedRange {
   readonly range: Range;
 }
 
-function reservedRanges(state: CloudState, subnetId: string): ReservedRange[] {
+function reservedRanges(state: CloudState, subnetId: string): readonly ReservedRange[] {
+  if (state.reservations.size === 0) return [];
   return [...state.reservations.values()].flatMap(({ subnetId: where, kind, cidr }) => {
     const range = where === subnetId ? parseRange(cidr) : undefined;
     return range ? [{ kind, range }] : [];
@@ -104,51 +112,62 @@ function reservedRanges(state: CloudState, subnetId: string): ReservedRange[] {
 export function choosePrefixes(world: World, subnet: Subnet, count: number, except: ReadonlySet<number>): Range[] {
   if (count === 0) return [];
   if (freeBeside(world.state, subnet, except) < count * PREFIX_SIZE) throw insufficientForCount();
-  const holders = holdersOf(world.state, subnet.id);
+  const space = spaceOf(world.state, subnet.id);
   const reserved = reservedRanges(world.state, subnet.id);
   const sources = reserved.filter(({ kind }) => kind === "prefix");
   const closed = reserved.filter(({ kind }) => kind === "explicit");
   const isOpen = (range: Range) =>
     (sources.length === 0 || sources.some((one) => contains(one.range, range))) &&
-    !closed.some((one) => overlaps(one.range, range));
-  const isTaken = (address: number) => holders.has(address) || except.has(address);
-  const whole = wholePrefixes(subnet);
-  const start = Math.floor(world.random.fraction() * whole.length);
+    !closed.some((one) => overlaps(one.range, range)) &&
+    !touches(range, except);
+  const total = countWholePrefixes(subnet);
+  const start = Math.floor(world.random.fraction() * total);
   const chosen: Range[] = [];
-  for (const range of [...whole.slice(start), ...whole.slice(0, start)]) {
+  // The first and the last /28 hold addresses of AWS: they are never free.
+  for (const first of space.freeBlocks(firstOfPrefix(subnet, start))) {
     if (chosen.length === count) break;
-    if (isOpen(range) && !touches(range, isTaken)) chosen.push(range);
+    const range = { first, size: PREFIX_SIZE, length: PREFIX_LENGTH };
+    if (isOpen(range)) chosen.push(range);
   }
   if (chosen.length < count) throw insufficientBlocks();
   return chosen;
 }
 
 /** Every aligned /28 of the subnet that holds none of EC2's reserved addresses. */
-export function wholePrefixes({ range: subnet }: Subnet): Range[] {
-  const count = Math.max(0, subnet.size / PREFIX_SIZE - 2);
-  return Array.from({ length: count }, (_, index) => ({
-    first: subnet.first + (index + 1) * PREFIX_SIZE,
+export function wholePrefixes(subnet: Subnet): Range[] {
+  return Array.from({ length: countWholePrefixes(subnet) }, (_, index) => ({
+    first: firstOfPrefix(subnet, index),
     size: PREFIX_SIZE,
     length: PREFIX_LENGTH,
   }));
 }
 
-function touches(range: Range, isTaken: (address: number) => boolean): boolean {
+/** All but the first and the last one. */
+function countWholePrefixes({ range }: Subnet): number {
+  return Math.max(0, range.size / PREFIX_SIZE - 2);
+}
+
+function firstOfPrefix({ range }: Subnet, index: number): number {
+  return range.first + (index + 1) * PREFIX_SIZE;
+}
+
+function touches(range: Range, except: ReadonlySet<number>): boolean {
+  if (except.size === 0) return false;
   for (let address = range.first; address < range.first + range.size; address += 1) {
-    if (isTaken(address)) return true;
+    if (except.has(address)) return true;
   }
   return false;
 }
 
 export function take(state: CloudState, subnetId: string, addresses: Iterable<number>, holder: Holder): void {
-  const holders = holdersOf(state, subnetId);
-  for (const address of addresses) holders.set(address, holder);
+  spaceOf(state, subnetId).take(addresses, holder);
 }
 
 export function give(state: CloudState, subnetId: string, addresses: Iterable<number>): void {
-  const holders = holdersOf(state, subnetId);
-  for (const address of addresses) holders.delete(address);
+  spaceOf(state, subnetId).give(addresses);
 }
+
+const NOTHING: Range = { first: 0, size: 0, length: 0 };
 
 export function addressesOf(range: Range): number[] {
   return Array.from({ length: range.size }, (_, offset) => range.first + offset);
@@ -156,10 +175,13 @@ export function addressesOf(range: Range): number[] {
 
 /** Every address that the texts (addresses or CIDRs of the model itself) cover. */
 export function numbersOf(texts: readonly string[]): number[] {
-  return texts.flatMap((text) => {
-    const range = parseRange(text.includes("/") ? text : `${text}/32`);
-    return range ? addressesOf(range) : [];
-  });
+  const numbers: number[] = [];
+  for (const text of texts) {
+    const address = parseAddress(text);
+    if (address !== undefined) numbers.push(address);
+    else numbers.push(...addressesOf(parseRange(text) ?? NOTHING));
+  }
+  return numbers;
 }
 
 export function insufficientAddresses(): SimulatedError {
@@ -184,13 +206,4 @@ export function insufficientBlocks(): SimulatedError {
 
 function touchesReserved(subnet: Range, range: Range): boolean {
   return range.first === subnet.first || range.first + range.size === subnet.first + subnet.size;
-}
-
-/** The first free address from `start` on, around the end; the caller knows that there is one. */
-function nextFree(range: Range, start: number, isFree: (address: number) => boolean): number {
-  for (let step = 0; step < range.size; step += 1) {
-    const address = range.first + ((start + step) % range.size);
-    if (!isReserved(range, address) && isFree(address)) return address;
-  }
-  throw insufficientAddresses();
 }

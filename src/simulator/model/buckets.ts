@@ -47,6 +47,11 @@ export class Buckets {
   }
 }
 
+/** The bucket that EC2 documents for an action; Describe and Get actions in their filtered form. */
+export function publishedBucket(action: string): Bucket {
+  return PUBLISHED[action] ?? (/^(Describe|Get)/.test(action) ? DESCRIBE : MUTATING);
+}
+
 export function bucketOf(name: string, kind: "mutating" | "describe", settings: Settings): Bucket {
   return settings.buckets[name] ?? PUBLISHED[name] ?? (kind === "mutating" ? MUTATING : DESCRIBE);
 }

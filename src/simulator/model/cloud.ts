@@ -1,11 +1,12 @@
 /** The simulated cloud: EC2, STS and instance metadata of one Region, as one object without any I/O. */
 import type { Clock, Random } from "../../adapters/index.ts";
-import { type Account, Accounts, isDenied } from "./accounts.ts";
+import { type Account, Accounts } from "./accounts.ts";
 import type { Action, ActionContext, Result } from "./action.ts";
 import { ACTIONS } from "./actions/index.ts";
+import { freeCount } from "./addresses.ts";
 import type { Answer } from "./answer.ts";
-import { CallLog } from "./call-log.ts";
-import { callerOf } from "./credentials.ts";
+import { authorize } from "./authorize.ts";
+import { CallLog, type LogExtent, type LoggedCall } from "./call-log.ts";
 import type { InstanceDescription, InterfaceDescription, ModelDescription } from "./description.ts";
 import { type CallSettings, type FaultEffect, Faults, METADATA_ACTION } from "./faults.ts";
 import {
@@ -18,6 +19,7 @@ import {
   vacate,
 } from "./foreign-hand.ts";
 import { changeMetadataOptions, launchInstance, placeInterface, terminateInstance } from "./launch.ts";
+import { requireSubnet } from "./lookups.ts";
 import { type MetadataRequest, MetadataService } from "./metadata/service.ts";
 import { spoilMetadata } from "./metadata/spoil.ts";
 import { changeMetadataView, type MetadataView, type MetadataViewPatch } from "./metadata/view.ts";
@@ -25,9 +27,9 @@ import { type Fields, type Parameters, readParameters, type Shape } from "./para
 import type { Instance, MetadataOptions, NetworkInterface } from "./records.ts";
 import { applySettings, DEFAULT_SETTINGS, type Settings, type SettingsPatch } from "./settings.ts";
 import { invalidValue, SimulatedError } from "./simulated-error.ts";
-import type { World } from "./state.ts";
+import { findInterface, interfacesOf, versionOf, type World } from "./state.ts";
 import { advance } from "./transitions.ts";
-import { type Truth, truthOf } from "./truth.ts";
+import { interfacesTaggedIn, ownerIn, type Truth, truthOf } from "./truth.ts";
 
 export interface SimulatedCloudOptions {
   readonly description: ModelDescription;
@@ -35,6 +37,10 @@ export interface SimulatedCloudOptions {
   readonly random: Random;
   /** The name of the model file, for messages. */
   readonly file?: string;
+  /** `counts`: of the calls themselves only the last 100 are kept, so that any number of them takes no memory; `all`. */
+  readonly log?: LogExtent;
+  /** Hears of every call when it is noted: after its effect, before its answer. */
+  readonly onCall?: (call: LoggedCall) => void;
 }
 
 /** What is known of a call besides its parameters; everything is for the log except the access key. */
@@ -60,17 +66,22 @@ const LATENCY_SPREAD = 0.3;
 
 export class SimulatedCloud {
   readonly faults = new Faults();
-  readonly log = new CallLog();
+  readonly log: CallLog;
   readonly #metadata = new MetadataService();
   readonly #accounts: Accounts;
   readonly #clock: Clock;
   readonly #random: Random;
+  readonly #onCall: ((call: LoggedCall) => void) | undefined;
   /** Wall time never jumps here: it is the wall time of the start plus what the monotonic clock measured. */
   readonly #wallAtZeroMs: number;
   #settings: Settings;
+  /** The last one that was looked at: many questions come at one moment. */
+  #world: World | undefined;
 
   /** Errors: ENID_SIMULATOR_MODEL. */
-  constructor({ description, clock, random, file = "(in memory)" }: SimulatedCloudOptions) {
+  constructor({ description, clock, random, file = "(in memory)", log = "all", onCall }: SimulatedCloudOptions) {
+    this.log = new CallLog(log);
+    this.#onCall = onCall;
     this.#clock = clock;
     this.#random = random;
     this.#wallAtZeroMs = clock.nowMs() - clock.monotonicMs();
@@ -152,6 +163,7 @@ export class SimulatedCloud {
 
   /** What a fault rule does to the next call of that action by the owner of the key. */
   drawFault(actionName: string, accessKeyId = ""): FaultEffect | undefined {
+    if (this.faults.isEmpty) return undefined;
     const { account } = this.#accounts.of(accessKeyId).state;
     return this.faults.draw({ action: actionName, account }, this.#random);
   }
@@ -167,6 +179,7 @@ export class SimulatedCloud {
   /** What the metadata service of the instance answers; `delayMs` of the answer is for its sender to wait. */
   metadata(instanceId: string, request: MetadataRequest): Answer {
     const account = this.#accounts.holding(instanceId);
+    if (this.faults.isEmpty) return this.#metadata.answer(this.#now(account), instanceId, request);
     const target = {
       action: `${METADATA_ACTION}${request.path}`,
       instance: instanceId,
@@ -181,6 +194,47 @@ export class SimulatedCloud {
     return truthOf(this.#now(this.#accounts.named(account)));
   }
 
+  /** The instance's interfaces as they are, attaching and detaching ones included, in order of their attachment. */
+  interfacesOf(instanceId: string): readonly NetworkInterface[] {
+    return interfacesOf(this.#where(instanceId).state, instanceId);
+  }
+
+  /** The interface as it is; undefined when there is none. */
+  interface(interfaceId: string): NetworkInterface | undefined {
+    return findInterface(this.#where(interfaceId).state, interfaceId);
+  }
+
+  /** The interfaces with that tag as they are, of all accounts. */
+  interfacesTagged(key: string, value: string): readonly NetworkInterface[] {
+    return this.#accounts.all().flatMap((account) => interfacesTaggedIn(this.#now(account), key, value));
+  }
+
+  /**
+   * The id of the interface that holds the IPv4 address: as its primary, a secondary or within a prefix. The first one
+   * found unless a subnet is named, since networks that know nothing of each other may have the same addresses.
+   */
+  ownerOf(address: string, subnetId?: string): string | undefined {
+    for (const account of this.#accounts.all()) {
+      const owner = ownerIn(this.#now(account), address, subnetId);
+      if (owner !== undefined) return owner;
+    }
+    return undefined;
+  }
+
+  /** How many IPv4 addresses of the subnet are free. Errors: SimulatedError. */
+  freeAddressesOf(subnetId: string): number {
+    const world = this.#where(subnetId);
+    return freeCount(world.state, requireSubnet(world, subnetId));
+  }
+
+  /**
+   * A number that grows whenever an interface changes that is or was attached to the instance: while it stays the same,
+   * so do those interfaces. What Describe calls and metadata show of a change comes later, by their lags.
+   */
+  version(instanceId: string): number {
+    return versionOf(this.#where(instanceId).state, instanceId);
+  }
+
   /** Of all accounts. */
   instanceIds(): readonly string[] {
     return this.#accounts.all().flatMap(({ state }) => [...state.instances.keys()]);
@@ -191,6 +245,12 @@ export class SimulatedCloud {
     for (const account of this.#accounts.all()) this.#now(account);
     this.#settings = applySettings(this.#settings, patch);
     return this.#settings;
+  }
+
+  /** These settings from now on, in place of all that were in force. */
+  replaceSettings(settings: Settings): void {
+    for (const account of this.#accounts.all()) this.#now(account);
+    this.#settings = settings;
   }
 
   /** Errors: SimulatedError. */
@@ -299,7 +359,7 @@ export class SimulatedCloud {
     outcome: { readonly code: string; readonly httpStatus: number; readonly hadEffect: boolean },
   ): void {
     const known = ACTIONS.get(action);
-    this.log.add({
+    const logged = this.log.add({
       atMs: this.nowMs(),
       service: known?.service ?? context.service ?? "ec2",
       action,
@@ -314,6 +374,7 @@ export class SimulatedCloud {
       account: this.#accountOf(context).state.account,
       caller: context.caller ?? "client",
     });
+    this.#onCall?.(logged);
   }
 
   #accountOf({ account, accessKeyId = "" }: CallContext): Account {
@@ -327,22 +388,13 @@ export class SimulatedCloud {
 
   /** The world of an account at this moment, after everything that time has brought. */
   #now({ state }: Account, settings?: CallSettings): World {
-    const world = { state, settings: this.#settings, nowMs: this.nowMs(), random: this.#random };
+    const nowMs = this.nowMs();
+    let world = this.#world;
+    if (world?.nowMs !== nowMs || world.state !== state || world.settings !== this.#settings) {
+      world = { state, settings: this.#settings, nowMs, random: this.#random };
+      this.#world = world;
+    }
     advance(world);
     return settings ? { ...world, settings: applySettings(this.#settings, settings) } : world;
   }
-}
-
-/** Errors: UnauthorizedOperation in EC2's words (kubernetes-sigs/karpenter#2813); only changes name a resource. */
-function authorize({ state, deniedActions }: Account, action: Action, accessKeyId: string): void {
-  if (action.service !== "ec2" || !isDenied(deniedActions, action.name)) return;
-  const { arn } = callerOf(state, accessKeyId);
-  const isChange = action.kind === "mutating";
-  const resource = isChange ? ` on resource: arn:aws:ec2:${state.region}:${state.account}:network-interface/*` : "";
-  const encoded = isChange ? ". Encoded authorization failure message: simulated" : "";
-  throw new SimulatedError(
-    "UnauthorizedOperation",
-    `You are not authorized to perform this operation. User: ${arn} is not authorized to perform: ec2:${action.name}` +
-      `${resource} because no identity-based policy allows the ec2:${action.name} action${encoded}`,
-  );
 }

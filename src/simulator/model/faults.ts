@@ -64,15 +64,23 @@ export interface FaultTarget {
 /** Metadata requests have no action: this and their path stand for one. */
 export const METADATA_ACTION = "Metadata:";
 
+/** A rule and what it has met so far. */
+interface Counted {
+  readonly id: string;
+  readonly rule: FaultRule;
+  seen: number;
+  hits: number;
+}
+
 export class Faults {
-  #rules: ActiveFault[] = [];
+  #rules: Counted[] = [];
   #lastId = 0;
 
   add(rule: FaultRule): ActiveFault {
     this.#lastId += 1;
-    const active = { ...rule, id: `fault-${this.#lastId}`, seen: 0, hits: 0 };
-    this.#rules.push(active);
-    return active;
+    const counted = { id: `fault-${this.#lastId}`, rule, seen: 0, hits: 0 };
+    this.#rules.push(counted);
+    return shown(counted);
   }
 
   /** Removes one rule, or all; says how many. */
@@ -83,24 +91,31 @@ export class Faults {
   }
 
   list(): readonly ActiveFault[] {
-    return this.#rules;
+    return this.#rules.map(shown);
+  }
+
+  /** Whether there is any rule: without one, no call need ask. */
+  get isEmpty(): boolean {
+    return this.#rules.length === 0;
   }
 
   /** What happens to the next call of that action. Every matching rule counts it; the oldest one that hits decides. */
   draw(call: FaultTarget, random: Random): FaultEffect | undefined {
     let effect: FaultEffect | undefined;
-    if (this.#rules.length === 0) return effect;
-    this.#rules = this.#rules.map((rule) => {
-      if (!concerns(rule, call)) return rule;
-      const seen = rule.seen + 1;
-      if (effect !== undefined || !mayHit(rule, seen) || random.fraction() >= (rule.probability ?? 1)) {
-        return { ...rule, seen };
-      }
+    for (const counted of this.#rules) {
+      const { rule } = counted;
+      if (!concerns(rule, call)) continue;
+      counted.seen += 1;
+      if (effect !== undefined || !mayHit(rule, counted.seen) || random.fraction() >= (rule.probability ?? 1)) continue;
+      counted.hits += 1;
       effect = rule.effect;
-      return { ...rule, seen, hits: rule.hits + 1 };
-    });
+    }
     return effect;
   }
+}
+
+function shown({ id, rule, seen, hits }: Counted): ActiveFault {
+  return { ...rule, id, seen, hits };
 }
 
 function concerns(rule: FaultRule, { action, instance, account }: FaultTarget): boolean {

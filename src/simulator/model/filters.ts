@@ -20,16 +20,41 @@ export function applyFilters<T extends { readonly tags?: Tags }>(
   items: readonly T[],
   filters: readonly Filter[],
   fields: FilterFields<T>,
-): T[] {
+): readonly T[] {
+  const isMeant = filterTest(filters, fields);
+  return filters.length === 0 ? items : items.filter(isMeant);
+}
+
+/** Whether an item passes every filter. Errors: those of `applyFilters`, at once. */
+export function filterTest<T extends { readonly tags?: Tags }>(
+  filters: readonly Filter[],
+  fields: FilterFields<T>,
+): (item: T) => boolean {
   if (filters.length > MAX_FILTERS || filters.some((filter) => filter.Value.length > MAX_VALUES)) {
     throw new SimulatedError("FilterLimitExceeded", "The maximum length for a filter value list is 200");
   }
   const tests = filters.map((filter) => {
     const valuesOf = fieldOf(filter.Name ?? "null", fields);
-    const patterns = filter.Value.map(wildcard);
-    return (item: T) => valuesOf(item).some((value) => patterns.some((pattern) => pattern.test(value)));
+    const isMatch = anyOf(filter.Value);
+    return (item: T) => valuesOf(item).some(isMatch);
   });
-  return items.filter((item) => tests.every((test) => test(item)));
+  return (item) => tests.every((test) => test(item));
+}
+
+/** The values of the filter when each of them means itself alone; undefined when one is a pattern. */
+export function literalValues({ Value: values }: Filter): readonly string[] | undefined {
+  return values.some(isPattern) ? undefined : values;
+}
+
+function isPattern(value: string): boolean {
+  return value.includes("*") || value.includes("?") || value.includes("\\");
+}
+
+function anyOf(values: readonly string[]): (value: string) => boolean {
+  const literals = new Set(values.filter((value) => !isPattern(value)));
+  const patterns = values.filter(isPattern).map(wildcard);
+  if (patterns.length === 0) return (value) => literals.has(value);
+  return (value) => literals.has(value) || patterns.some((pattern) => pattern.test(value));
 }
 
 function fieldOf<T extends { readonly tags?: Tags }>(
@@ -43,8 +68,8 @@ function fieldOf<T extends { readonly tags?: Tags }>(
   if (name === "tag-key") return (item) => Object.keys(item.tags ?? {});
   if (name.startsWith("tag:") && name.length > 4) {
     const key = name.slice(4);
-    return (item) => {
-      const value = new Map(Object.entries(item.tags ?? {})).get(key);
+    return ({ tags = {} }) => {
+      const value = Object.hasOwn(tags, key) ? tags[key] : undefined;
       return value === undefined ? [] : [value];
     };
   }

@@ -55,6 +55,12 @@ export function isForgotten(history: History, nowMs: number): boolean {
   return last !== undefined && last.record === undefined && isSettled(last, nowMs);
 }
 
+/** From when every view shows the last version. */
+export function settledAtMs(history: History): number {
+  const last = history.at(-1);
+  return last === undefined ? 0 : Math.max(last.metadataFromMs, ...last.describeFromMs);
+}
+
 function isSettled(version: Version, nowMs: number): boolean {
   return version.metadataFromMs <= nowMs && version.describeFromMs.every((fromMs) => fromMs <= nowMs);
 }

@@ -9,22 +9,37 @@ export interface Range {
   readonly length: number;
 }
 
-const OCTET = /^(0|[1-9]\d{0,2})$/;
+const DOT = ".".charCodeAt(0);
+const ZERO = "0".charCodeAt(0);
+const NINE = "9".charCodeAt(0);
 
 /** The number of a dotted quad; undefined for anything else, leading zeros included. */
 export function parseAddress(text: string): number | undefined {
-  const parts = text.split(".");
-  if (parts.length !== 4) return undefined;
   let value = 0;
-  for (const part of parts) {
-    if (!OCTET.test(part) || Number(part) > 255) return undefined;
-    value = value * 256 + Number(part);
+  let octet = 0;
+  let digits = 0;
+  let dots = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === DOT) {
+      if (digits === 0) return undefined;
+      value = value * 256 + octet;
+      octet = 0;
+      digits = 0;
+      dots += 1;
+      continue;
+    }
+    const isLeadingZero = digits === 1 && octet === 0;
+    if (code < ZERO || code > NINE || isLeadingZero) return undefined;
+    octet = octet * 10 + code - ZERO;
+    digits += 1;
+    if (octet > 255) return undefined;
   }
-  return value;
+  return dots === 3 && digits > 0 ? value * 256 + octet : undefined;
 }
 
 export function formatAddress(value: number): string {
-  return [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join(".");
+  return `${value >>> 24}.${(value >>> 16) & 255}.${(value >>> 8) & 255}.${value & 255}`;
 }
 
 /** A CIDR whose host bits are zero; undefined for anything else. */

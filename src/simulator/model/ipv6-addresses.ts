@@ -28,6 +28,8 @@ const RESERVED_AT_START = 4n;
 export interface Use6 {
   readonly addresses: Map<string, string>;
   readonly prefixes: Map<string, string>;
+  /** How many of the addresses lie in a /80, by its canonical text; without those that hold none. */
+  readonly addressesByPrefix: Map<string, number>;
 }
 
 /** What a request adds to an interface, as canonical texts. */
@@ -44,21 +46,33 @@ export interface Wanted6 {
 }
 
 export function use6(state: CloudState, subnetId: string): Use6 {
-  const use = state.ipv6.get(subnetId) ?? { addresses: new Map<string, string>(), prefixes: new Map<string, string>() };
+  const known = state.ipv6.get(subnetId);
+  if (known) return known;
+  const use: Use6 = { addresses: new Map(), prefixes: new Map(), addressesByPrefix: new Map() };
   state.ipv6.set(subnetId, use);
   return use;
 }
 
 export function hold6(state: CloudState, one: NetworkInterface, added: Chosen6): void {
   const use = use6(state, one.subnetId);
-  for (const address of added.addresses) use.addresses.set(address, one.id);
+  for (const address of added.addresses) {
+    if (!use.addresses.has(address)) count(use, address, 1);
+    use.addresses.set(address, one.id);
+  }
   for (const prefix of added.prefixes) use.prefixes.set(prefix, one.id);
 }
 
 export function release6(state: CloudState, one: NetworkInterface, removed: Chosen6): void {
   const use = use6(state, one.subnetId);
-  for (const address of removed.addresses) use.addresses.delete(address);
+  for (const address of removed.addresses) if (use.addresses.delete(address)) count(use, address, -1);
   for (const prefix of removed.prefixes) use.prefixes.delete(prefix);
+}
+
+function count({ addressesByPrefix }: Use6, address: string, change: number): void {
+  const prefix = prefixOf(address);
+  const next = (addressesByPrefix.get(prefix) ?? 0) + change;
+  if (next === 0) addressesByPrefix.delete(prefix);
+  else addressesByPrefix.set(prefix, next);
 }
 
 /** Everything of the interface. */
@@ -122,9 +136,7 @@ export function usablePrefix6(range: Range6, text: string): string {
 /** True: held, or in a held prefix, or a prefix that holds a held address. */
 export function isTaken6(use: Use6, text: string): boolean {
   if (use.addresses.has(text) || use.prefixes.has(text)) return true;
-  const range = parseRange6(text);
-  if (!range) return use.prefixes.has(prefixOf(text));
-  return [...use.addresses.keys()].some((address) => prefixOf(address) === text);
+  return text.includes("/") ? use.addressesByPrefix.has(text) : use.prefixes.has(prefixOf(text));
 }
 
 function prefixOf(address: string): string {

@@ -70,8 +70,19 @@ export function checkAttachment(world: World, instance: Instance, card: number, 
 }
 
 export function typeOf(instance: Pick<Instance, "type">): InstanceType {
-  const type = instanceType(instance.type);
+  const type = typeNamed(instance.type);
   if (!type) throw new SimulatedError("InvalidInstanceType", unknownTypes([instance.type]));
+  return type;
+}
+
+const TYPES = new Map<string, InstanceType>();
+
+/** The type of that name; rows of the table are read once. */
+export function typeNamed(name: string): InstanceType | undefined {
+  const known = TYPES.get(name);
+  if (known) return known;
+  const type = instanceType(name);
+  if (type) TYPES.set(name, type);
   return type;
 }
 

@@ -8,8 +8,10 @@ export function required<T>(value: T | undefined, name: string): T {
   return value;
 }
 
+const ID_DIGITS = /^-([0-9a-f]{8}|[0-9a-f]{17})$/;
+
 export function checkId(kind: string, id: string, malformedCode: string): void {
-  if (!new RegExp(`^${kind}-([0-9a-f]{8}|[0-9a-f]{17})$`).test(id)) {
+  if (!id.startsWith(kind) || !ID_DIGITS.test(id.slice(kind.length))) {
     throw new SimulatedError(malformedCode, `Invalid id: "${id}" (expecting "${kind}-...")`);
   }
 }

@@ -10,7 +10,7 @@ export interface PageRequest {
 
 export interface PageRules {
   /** What the token is good for: the action and everything that selects. */
-  readonly scope: string;
+  readonly scope: readonly unknown[];
   readonly ceiling: number;
   /** Set when explicit ids were given and the action allows no MaxResults beside them: the name of the id list. */
   readonly idsOf?: string | undefined;
@@ -18,14 +18,46 @@ export interface PageRules {
 
 const FLOOR = 5;
 
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly nextToken: string | undefined;
+}
+
 /** Items must have unique keys. Errors: InvalidParameterValue, InvalidParameterCombination, InvalidNextToken. */
 export function paginate<T>(
   items: readonly T[],
   keyOf: (item: T) => string,
   request: PageRequest,
   rules: PageRules,
-): { items: readonly T[]; nextToken: string | undefined } {
-  const { MaxResults: maxResults, NextToken: token } = request;
+): Page<T> {
+  const sorted = items.length < 2 ? items : [...items].sort((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1));
+  return paginateSorted((after) => behind(sorted, keyOf, after), keyOf, request, rules);
+}
+
+/** As `paginate`; `itemsAfter` gives the items behind a key in order of their keys, and no more of them than are taken. */
+export function paginateSorted<T>(
+  itemsAfter: (after: string | undefined) => Iterable<T>,
+  keyOf: (item: T) => string,
+  request: PageRequest,
+  rules: PageRules,
+): Page<T> {
+  checkSize(request.MaxResults, rules);
+  const { MaxResults: size = Number.POSITIVE_INFINITY, NextToken: token } = request;
+  const scope = () => JSON.stringify(rules.scope);
+  const page: T[] = [];
+  for (const item of itemsAfter(token === undefined ? undefined : openToken(token, scope()))) {
+    const last = page.at(-1);
+    if (page.length === size && last !== undefined) return { items: page, nextToken: sealToken(keyOf(last), scope()) };
+    page.push(item);
+  }
+  return { items: page, nextToken: undefined };
+}
+
+function behind<T>(sorted: readonly T[], keyOf: (item: T) => string, after: string | undefined): readonly T[] {
+  return after === undefined ? sorted : sorted.filter((item) => keyOf(item) > after);
+}
+
+function checkSize(maxResults: number | undefined, rules: PageRules): void {
   if (maxResults !== undefined) {
     if (rules.idsOf)
       throw invalidCombination(`The parameter ${rules.idsOf} cannot be used with the parameter maxResults`);
@@ -40,13 +72,6 @@ export function paginate<T>(
       );
     }
   }
-  const sorted = [...items].sort((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1));
-  const after = token === undefined ? undefined : openToken(token, rules.scope);
-  const rest = after === undefined ? sorted : sorted.filter((item) => keyOf(item) > after);
-  const page = maxResults === undefined ? rest : rest.slice(0, maxResults);
-  const last = page.at(-1);
-  const isMore = page.length < rest.length && last !== undefined;
-  return { items: page, nextToken: isMore ? sealToken(keyOf(last), rules.scope) : undefined };
 }
 
 function sealToken(after: string, scope: string): string {

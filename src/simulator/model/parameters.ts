@@ -57,18 +57,24 @@ function readFields(shape: Shape, parameters: Parameters, path: string): Record<
       throw new SimulatedError("UnknownParameter", `The parameter ${path}${name} is not recognized`);
     }
   }
-  return Object.fromEntries(
-    Object.entries(shape).map(([name, kind]) => [name, readValue(kind, parameters[name], `${path}${name}`)]),
-  );
+  const fields: Record<string, unknown> = {};
+  for (const name of Object.keys(shape)) {
+    const value = Object.hasOwn(parameters, name) ? parameters[name] : undefined;
+    fields[name] = value === undefined ? nothingOf(shape[name]) : readValue(shape[name] as Kind, value, path + name);
+  }
+  return fields;
 }
 
-function readValue(kind: Kind, value: Parameter | undefined, path: string): unknown {
+/** What an absent parameter reads to. */
+function nothingOf(kind: Kind | undefined): unknown {
+  return kind !== undefined && isListKind(kind) ? [] : undefined;
+}
+
+function readValue(kind: Kind, value: Parameter, path: string): unknown {
   if (isListKind(kind)) {
-    if (value === undefined) return [];
     const items = Array.isArray(value) ? (value as readonly Parameter[]) : [value];
     return items.map((item, index) => readValue(kind[0], item, `${path}.${index + 1}`));
   }
-  if (value === undefined) return undefined;
   if (typeof kind === "object") {
     if (typeof value !== "object" || Array.isArray(value)) throw invalid(value, path, "a structure");
     return readFields(kind as Shape, value as Parameters, `${path}.`);

@@ -25,7 +25,11 @@ export class SimulatedError extends Error {
   readonly httpStatus: number;
 
   constructor(code: string, message: string, httpStatus = httpStatusOf(code)) {
+    // Millions of calls are throttled in a large simulation; where in the model nobody asks, and to find out costs most.
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 0;
     super(message);
+    Error.stackTraceLimit = limit;
     this.name = "SimulatedError";
     this.code = code;
     this.httpStatus = httpStatus;

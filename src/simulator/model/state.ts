@@ -1,11 +1,14 @@
 /** The state of the simulated cloud and the few ways to change it. Everything else of the model goes through here. */
 import type { Random } from "../../adapters/index.ts";
+import type { AddressSpace } from "./address-space.ts";
+import { Agenda } from "./agenda.ts";
 import type { Caller } from "./credentials.ts";
-import { append, describedAt, type History, inMetadataAt, isForgotten, truth } from "./history.ts";
+import { Heap } from "./heap.ts";
+import { append, describedAt, type History, inMetadataAt, isForgotten, settledAtMs, truth } from "./history.ts";
+import { InterfaceIndex } from "./interface-index.ts";
 import type { Use6 } from "./ipv6-addresses.ts";
 import type { MetadataView } from "./metadata/view.ts";
 import type {
-  Holder,
   Instance,
   NetworkInterface,
   Reservation,
@@ -26,15 +29,17 @@ export interface CloudState {
   readonly routeTables: Map<string, RouteTable>;
   readonly instances: Map<string, Instance>;
   readonly interfaces: Map<string, History>;
-  /** Who holds which address, by subnet id. Addresses that EC2 reserves are not in it. */
-  readonly holders: Map<string, Map<number, Holder>>;
+  /** Where to look for them: no call need look at all interfaces. */
+  readonly index: InterfaceIndex;
+  /** Deleted interfaces by the moment from which no view shows them. */
+  readonly deleted: Heap<{ readonly id: string; readonly settledAtMs: number }>;
+  /** Who holds which IPv4 address, by subnet id. */
+  readonly spaces: Map<string, AddressSpace>;
   /** What IPv6 addresses and prefixes are held, by subnet id. */
   readonly ipv6: Map<string, Use6>;
   readonly reservations: Map<string, Reservation>;
   /** Addresses that `fragment` took, by subnet id. */
   readonly fragments: Map<string, readonly string[]>;
-  /** Interfaces that are or were attached to an instance, by its id: no call need look at all interfaces. */
-  readonly interfacesByInstance: Map<string, Set<string>>;
   /** What is wrong with the metadata of an instance, by its id. */
   readonly metadataViews: Map<string, MetadataView>;
   /** Interface ids by attachment id. */
@@ -43,21 +48,14 @@ export interface CloudState {
   readonly clientTokens: Map<string, ClientToken>;
   /** Callers by the access key ids that were given out; one map for all accounts. */
   readonly callers: Map<string, Caller>;
-  /** Changes that time brings, earliest first. */
-  readonly transitions: Transition[];
+  /** Changes that time brings. */
+  readonly agenda: Agenda;
 }
 
 export interface ClientToken {
   /** The canonical parameters of the first call. */
   readonly fingerprint: string;
   readonly created: NetworkInterface;
-}
-
-export interface Transition {
-  readonly dueMs: number;
-  readonly kind: "attached" | "detached";
-  readonly interfaceId: string;
-  readonly attachmentId: string;
 }
 
 /** What an action works on: the state, and the moment and the chance it happens at. */
@@ -79,16 +77,17 @@ export function emptyState(region: string, account: string, callers = new Map<st
     routeTables: new Map(),
     instances: new Map(),
     interfaces: new Map(),
-    holders: new Map(),
+    index: new InterfaceIndex(),
+    deleted: new Heap((one, other) => one.settledAtMs < other.settledAtMs),
+    spaces: new Map(),
     ipv6: new Map(),
     reservations: new Map(),
     fragments: new Map(),
-    interfacesByInstance: new Map(),
     metadataViews: new Map(),
     attachments: new Map(),
     clientTokens: new Map(),
     callers,
-    transitions: [],
+    agenda: new Agenda(),
   };
 }
 
@@ -103,9 +102,7 @@ export function allInterfaces(state: CloudState): NetworkInterface[] {
 }
 
 export function interfacesOf(state: CloudState, instanceId: string): NetworkInterface[] {
-  return historiesOf(state, instanceId)
-    .flatMap((history) => truth(history) ?? [])
-    .filter((one) => one.attachment?.instanceId === instanceId);
+  return ofInstance(state, instanceId, truth);
 }
 
 /** Every interface as one replica's Describe shows it now. */
@@ -113,26 +110,58 @@ export function describedInterfaces(world: World, replica: number): NetworkInter
   return [...world.state.interfaces.values()].flatMap((history) => describedAt(history, world.nowMs, replica) ?? []);
 }
 
+/** One interface as one replica's Describe shows it now. */
+export function describedInterface(world: World, replica: number, id: string): NetworkInterface | undefined {
+  const history = world.state.interfaces.get(id);
+  return history && describedAt(history, world.nowMs, replica);
+}
+
+/** The interfaces of an instance as one replica's Describe shows them now, in the order in which they came to be. */
+export function describedInterfacesOf(world: World, replica: number, instanceId: string): NetworkInterface[] {
+  const { state, nowMs } = world;
+  const found = ofInstance(state, instanceId, (history) => describedAt(history, nowMs, replica));
+  return found.sort(state.index.bySerial);
+}
+
 /** What instance metadata shows of the instance now. */
-export function metadataInterfaces(world: World, instanceId: string): NetworkInterface[] {
-  return historiesOf(world.state, instanceId)
-    .flatMap((history) => inMetadataAt(history, world.nowMs) ?? [])
-    .filter((one) => one.attachment?.instanceId === instanceId);
+export function metadataInterfaces({ state, nowMs }: World, instanceId: string): NetworkInterface[] {
+  return ofInstance(state, instanceId, (history) => inMetadataAt(history, nowMs));
 }
 
-/** Of the interfaces that are or were attached to the instance. */
-function historiesOf(state: CloudState, instanceId: string): History[] {
-  return [...(state.interfacesByInstance.get(instanceId) ?? [])]
-    .map((id) => state.interfaces.get(id))
-    .filter((history) => history !== undefined);
+/** When metadata shows the instance something else next, by its lag alone; Infinity: nothing that is known of now. */
+export function nextMetadataChangeMs({ state, nowMs }: World, instanceId: string): number {
+  let nextMs = Number.POSITIVE_INFINITY;
+  for (const id of state.index.ofInstance(instanceId)) {
+    for (const { metadataFromMs } of state.interfaces.get(id) ?? []) {
+      if (metadataFromMs > nowMs && metadataFromMs < nextMs) nextMs = metadataFromMs;
+    }
+  }
+  return nextMs;
 }
 
-function index(state: CloudState, record: NetworkInterface | undefined): void {
-  if (!record?.attachment) return;
-  const { instanceId } = record.attachment;
-  const ids = state.interfacesByInstance.get(instanceId);
-  if (ids) ids.add(record.id);
-  else state.interfacesByInstance.set(instanceId, new Set([record.id]));
+/** A number that grows whenever an interface changes that is or was attached to the instance; views follow by their lags. */
+export function versionOf(state: CloudState, instanceId: string): number {
+  return state.index.version(instanceId);
+}
+
+/** What a view shows attached to the instance. */
+function ofInstance(
+  state: CloudState,
+  instanceId: string,
+  view: (history: History) => NetworkInterface | undefined,
+): NetworkInterface[] {
+  const found: NetworkInterface[] = [];
+  for (const id of state.index.ofInstance(instanceId)) {
+    const history = state.interfaces.get(id);
+    const shown = history && view(history);
+    if (shown?.attachment?.instanceId === instanceId) found.push(shown);
+  }
+  return found;
+}
+
+function store(state: CloudState, id: string, history: History): void {
+  state.interfaces.set(id, history);
+  state.index.put(id, history);
 }
 
 /** Puts a new or changed record in force; the views follow after their lags. */
@@ -144,38 +173,34 @@ export function putInterface(world: World, record: NetworkInterface): NetworkInt
 /** Puts an interface in force that everybody has known for long. */
 export function seedInterface(world: World, record: NetworkInterface): NetworkInterface {
   const describeFromMs = Array.from({ length: world.settings.describeReplicas }, () => 0);
-  world.state.interfaces.set(record.id, [{ record, describeFromMs, metadataFromMs: 0 }]);
+  store(world.state, record.id, [{ record, describeFromMs, metadataFromMs: 0 }]);
   if (record.attachment) world.state.attachments.set(record.attachment.id, record.id);
-  index(world.state, record);
   return record;
 }
 
 /** Takes back what `seedInterface` put in force at this moment: nobody has seen it. */
 export function unseedInterface({ state }: World, { id, attachment }: NetworkInterface): void {
   state.interfaces.delete(id);
-  if (!attachment) return;
-  state.attachments.delete(attachment.id);
-  state.interfacesByInstance.get(attachment.instanceId)?.delete(id);
+  state.index.remove(id);
+  if (attachment) state.attachments.delete(attachment.id);
 }
 
 export function dropInterface(world: World, id: string): void {
-  publish(world, id, undefined);
-  forgetDeleted(world.state, world.nowMs);
+  const { state, nowMs } = world;
+  const history = publish(world, id, undefined);
+  state.deleted.add({ id, settledAtMs: settledAtMs(history) });
+  forgetDeleted(state, nowMs);
 }
 
 /** Forgets deleted interfaces that no view shows any more. */
 function forgetDeleted(state: CloudState, nowMs: number): void {
-  for (const [id, history] of state.interfaces) {
-    if (!isForgotten(history, nowMs)) continue;
-    state.interfaces.delete(id);
-    for (const ids of state.interfacesByInstance.values()) ids.delete(id);
+  for (let first = state.deleted.first(); first && first.settledAtMs <= nowMs; first = state.deleted.first()) {
+    state.deleted.takeFirst();
+    const history = state.interfaces.get(first.id);
+    if (!history || !isForgotten(history, nowMs)) continue;
+    state.interfaces.delete(first.id);
+    state.index.remove(first.id);
   }
-}
-
-/** Enters a change that time brings, in order of its moment. */
-export function schedule(state: CloudState, transition: Transition): void {
-  const next = state.transitions.findIndex((other) => other.dueMs > transition.dueMs);
-  state.transitions.splice(next === -1 ? state.transitions.length : next, 0, transition);
 }
 
 /** A duration of that span at the speed of the settings, in milliseconds. */
@@ -193,7 +218,7 @@ export function withTags(tags: Tags, others: ReadonlyMap<string, string>): Tags 
   return Object.fromEntries([...Object.entries(tags), ...others]);
 }
 
-function publish(world: World, id: string, record: NetworkInterface | undefined): void {
+function publish(world: World, id: string, record: NetworkInterface | undefined): History {
   const { state, settings, nowMs } = world;
   const history = state.interfaces.get(id);
   const isNew = history === undefined;
@@ -202,8 +227,9 @@ function publish(world: World, id: string, record: NetworkInterface | undefined)
   );
   const wasAttached = truth(history)?.attachment !== undefined;
   const metadataFromMs = metadataMoment(world, record, wasAttached);
-  index(state, record);
-  state.interfaces.set(id, append(history ?? [], { record, describeFromMs, metadataFromMs }, nowMs));
+  const next = append(history ?? [], { record, describeFromMs, metadataFromMs }, nowMs);
+  store(state, id, next);
+  return next;
 }
 
 /** A fresh attachment shows its MAC half-way to being complete; an interface of no instance is in no metadata. */

@@ -1,15 +1,13 @@
 /** What time brings: attachments become `attached`, detached interfaces become `available`. */
-import { findInterface, putInterface, type Transition, type World } from "./state.ts";
+import type { Transition } from "./agenda.ts";
+import { findInterface, putInterface, type World } from "./state.ts";
 
 /** Puts every due change in force, in order. A stuck kind waits until it is released. */
 export function advance(world: World): void {
   const { state, settings, nowMs } = world;
-  const isHeld = (transition: Transition) =>
-    transition.kind === "attached" ? settings.attachStuck : settings.detachStuck;
-  const due = state.transitions.filter((transition) => transition.dueMs <= nowMs && !isHeld(transition));
-  if (due.length === 0) return;
-  state.transitions.splice(0, Infinity, ...state.transitions.filter((transition) => !due.includes(transition)));
-  for (const transition of due) complete(world, transition);
+  if (state.agenda.size === 0) return;
+  const held = { attached: settings.attachStuck, detached: settings.detachStuck };
+  for (const transition of state.agenda.takeDue(nowMs, held)) complete(world, transition);
 }
 
 /** The interface without its attachment, at once. */

@@ -1,9 +1,10 @@
 /** The state as it is, not as any lagging view shows it: what tests and people look at. */
-import { freeCount, holdersOf } from "./addresses.ts";
+import { freeCount, spaceOf } from "./addresses.ts";
+import { includes, parseAddress } from "./ipv4.ts";
 import type { Instance, NetworkInterface, Reservation, RouteTable, SecurityGroup, Tags, Vpc } from "./records.ts";
 import { reservationsOf } from "./reservations.ts";
 import type { Settings } from "./settings.ts";
-import { allInterfaces, type World } from "./state.ts";
+import { allInterfaces, findInterface, type World } from "./state.ts";
 
 export interface Truth {
   /** Wall ms since the epoch. */
@@ -46,8 +47,7 @@ export function truthOf(world: World): Truth {
     settings: world.settings,
     vpcs: [...state.vpcs.values()],
     subnets: [...state.subnets.values()].map((subnet) => {
-      const holders = [...holdersOf(state, subnet.id).values()];
-      const usedByOthers = holders.filter(({ role }) => role === "other").length;
+      const { holders, usedByOthers } = spaceOf(state, subnet.id);
       return {
         id: subnet.id,
         vpcId: subnet.vpcId,
@@ -56,7 +56,7 @@ export function truthOf(world: World): Truth {
         zone: subnet.zone,
         tags: subnet.tags,
         freeAddresses: freeCount(state, subnet),
-        usedByInterfaces: holders.length - usedByOthers,
+        usedByInterfaces: holders.size - usedByOthers,
         usedByOthers,
         reservations: reservationsOf(world, subnet.id),
       };
@@ -66,6 +66,28 @@ export function truthOf(world: World): Truth {
     instances: [...state.instances.values()],
     interfaces,
     orphans: interfaces.filter((one) => one.attachment === undefined).map((one) => one.id),
-    pendingTransitions: state.transitions.length,
+    pendingTransitions: state.agenda.size,
   };
+}
+
+/** The interface that holds the IPv4 address, in the named subnet or in any; undefined when none does. */
+export function ownerIn({ state }: World, address: string, subnetId?: string): string | undefined {
+  const number = parseAddress(address);
+  if (number === undefined) return undefined;
+  for (const subnet of state.subnets.values()) {
+    if ((subnetId !== undefined && subnetId !== subnet.id) || !includes(subnet.range, number)) continue;
+    const holder = spaceOf(state, subnet.id).holders.get(number);
+    if (holder && holder.role !== "other") return holder.interfaceId;
+  }
+  return undefined;
+}
+
+/** Interfaces with that tag as they are, in the order in which they came to be. */
+export function interfacesTaggedIn({ state }: World, key: string, value: string): NetworkInterface[] {
+  const found: NetworkInterface[] = [];
+  for (const id of state.index.having(`tag:${key}`, value) ?? []) {
+    const one = findInterface(state, id);
+    if (one && Object.hasOwn(one.tags, key) && one.tags[key] === value) found.push(one);
+  }
+  return found.sort(state.index.bySerial);
 }

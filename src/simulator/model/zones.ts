@@ -15,6 +15,17 @@ const DIRECTIONS: Readonly<Record<string, string>> = {
  * simulated one takes the letters in order.
  */
 export function zoneId(zone: string): string {
+  const known = IDS.get(zone);
+  if (known !== undefined) return known;
+  const id = makeId(zone);
+  if (IDS.size < MAX_IDS) IDS.set(zone, id);
+  return id;
+}
+
+const IDS = new Map<string, string>();
+const MAX_IDS = 1_000;
+
+function makeId(zone: string): string {
   const match = /^([a-z]{2})-([a-z]+)-(\d+)([a-z])$/.exec(zone);
   const [, area = "", direction = "", number = "", letter = ""] = match ?? [];
   const short = Object.hasOwn(DIRECTIONS, direction) ? DIRECTIONS[direction] : undefined;

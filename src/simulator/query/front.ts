@@ -23,7 +23,8 @@ export interface Front {
   answer(request: FrontRequest, signal?: AbortSignal): Promise<Answer>;
 }
 
-const NO_TEXT = "Injected by a fault rule.";
+/** The text of a refusal by a fault rule that gives none, for a code without a text of its own. */
+export const NO_TEXT = "Injected by a fault rule.";
 const STS_ACTIONS = new Set(["GetCallerIdentity", "AssumeRole"]);
 
 export function createFront(cloud: SimulatedCloud, clock: Clock, random: Random): Front {
@@ -78,8 +79,7 @@ function withoutEffect(
     case "html": {
       const status = fault.httpStatus ?? 503;
       note("(html)", status);
-      const body = `<html><head><title>${status}</title></head><body><h1>${status} Service Unavailable</h1></body></html>\n`;
-      return { kind: "reply", status, headers: { "content-type": "text/html" }, body };
+      return { kind: "reply", status, headers: { "content-type": "text/html" }, body: proxyPage(status) };
     }
     case "hang":
       if (fault.moment === "after") return undefined;
@@ -88,6 +88,11 @@ function withoutEffect(
     default:
       return undefined;
   }
+}
+
+/** What a proxy or a load balancer says instead of EC2. */
+export function proxyPage(status: number): string {
+  return `<html><head><title>${status}</title></head><body><h1>${status} Service Unavailable</h1></body></html>\n`;
 }
 
 /** What the faults that come after the effect leave of an answer. */
@@ -151,7 +156,7 @@ function contextOf(headers: FrontRequest["headers"]): CallContext {
 }
 
 /** A fault of the simulator itself is answered as EC2 answers its own. */
-function asSimulated(thrown: unknown): SimulatedError {
+export function asSimulated(thrown: unknown): SimulatedError {
   if (thrown instanceof SimulatedError) return thrown;
   const detail = thrown instanceof Error ? thrown.message : String(thrown);
   return new SimulatedError("InternalError", `The simulator failed: ${detail}`);

@@ -4,7 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import type { Clock } from "../../adapters/index.ts";
 import { EnidError } from "../../errors.ts";
 import type { Store, StoredState } from "../../manager/ports/index.ts";
-import { createGroupCommit } from "../group-commit.ts";
+import { createGroupCommit, type WriteGroup } from "../group-commit.ts";
 import { makeFolder, makePrivateFile, sizeOf } from "./files.ts";
 import { corrupt, inspect, openFailed, pragmaNumber } from "./inspect.ts";
 import { loadState } from "./load.ts";
@@ -30,6 +30,19 @@ export interface SqliteStore extends Store {
   readonly opening: StoreOpening;
 }
 
+/** The open file without the waiting: what is handed to `writeGroup` is durable, or refused, when the call returns. */
+export interface SqliteTables {
+  readonly opening: StoreOpening;
+  readonly schemaVersion: number;
+  /** @throws EnidError ENID_STATE_UNAVAILABLE after close(), ENID_STATE_CORRUPT */
+  load(): StoredState;
+  readonly writeGroup: WriteGroup;
+  /** Of the file and its log. */
+  sizeBytes(): number;
+  /** Writes the log back and gives the file free. A second call does nothing. */
+  close(): void;
+}
+
 export interface StoreOpening {
   /** There was no state. */
   readonly created: boolean;
@@ -51,6 +64,29 @@ const LOG_LIMIT_BYTES = 8 * 1024 * 1024;
  *   ENID_STATE_MIGRATION_FAILED. The state was not changed by any of them.
  */
 export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
+  const tables = openSqliteTables(options);
+  const { opening, schemaVersion } = tables;
+  const location = resolve(options.file);
+  const group = createGroupCommit(options.clock, tables.writeGroup);
+  return {
+    opening,
+    load: () => tables.load(),
+    commit: (changes) => group.commit(changes),
+    facts: () => ({
+      location,
+      schemaVersion,
+      sizeBytes: tables.sizeBytes(),
+      ...group.counts(),
+    }),
+    async close() {
+      group.close();
+      tables.close();
+    },
+  };
+}
+
+/** What openSqliteStore() stands on, for those that wait in their own way. Opens, and throws, as it does. */
+export function openSqliteTables(options: Omit<SqliteStoreOptions, "clock">): SqliteTables {
   const file = resolve(options.file);
   try {
     makeFolder(dirname(file));
@@ -101,18 +137,19 @@ function serve(
   file: string,
   ownership: OwnerLock,
   opening: StoreOpening,
-  { clock, maxSizeBytes = DEFAULT_MAX_SIZE_BYTES }: SqliteStoreOptions,
-): SqliteStore {
+  { maxSizeBytes = DEFAULT_MAX_SIZE_BYTES }: Pick<SqliteStoreOptions, "maxSizeBytes">,
+): SqliteTables {
   const schemaVersion = pragmaNumber(database, "user_version");
   const maxPages = Math.max(1, Math.floor(maxSizeBytes / pragmaNumber(database, "page_size")));
   reserveRoom(database, file, maxPages);
   limitPages(database, maxPages);
-  const group = createGroupCommit(clock, writeGroupOf(database, file, maxPages));
+  const writeGroup = writeGroupOf(database, file, maxPages);
   database.exec(`PRAGMA busy_timeout = ${COMMIT_TIMEOUT_MS}`);
   let open = true;
 
   return {
     opening,
+    schemaVersion,
     load(): StoredState {
       if (!open) throw new EnidError("ENID_STATE_UNAVAILABLE", { file, detail: "it is closed" });
       try {
@@ -121,17 +158,11 @@ function serve(
         throw corrupt(file, messageOf(cause), cause);
       }
     },
-    commit: (changes) => group.commit(changes),
-    facts: () => ({
-      location: file,
-      schemaVersion,
-      sizeBytes: sizeOf(file) + sizeOf(`${file}-wal`),
-      ...group.counts(),
-    }),
-    async close() {
+    writeGroup,
+    sizeBytes: () => sizeOf(file) + sizeOf(`${file}-wal`),
+    close() {
       if (!open) return;
       open = false;
-      group.close();
       try {
         writeBack(database);
         database.close();
@@ -143,7 +174,7 @@ function serve(
 }
 
 /** The statements are prepared here: a file of the right version that lacks a table or column is not a sound one. */
-function writeGroupOf(database: DatabaseSync, file: string, maxPages: number) {
+function writeGroupOf(database: DatabaseSync, file: string, maxPages: number): WriteGroup {
   try {
     return createWriteGroup(database, maxPages);
   } catch (cause) {

@@ -2,7 +2,7 @@ import { mkdir, readdir, symlink, truncate, utimes, writeFile } from "node:fs/pr
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { EnidError } from "../../../src/errors.ts";
-import { deletionFolder, replayDeletions, watchDeletions } from "../../../src/handoff/cni/index.ts";
+import { deletionFiles, deletionFolder, replayDeletions, watchDeletions } from "../../../src/handoff/cni/index.ts";
 import {
   configuration,
   environment,
@@ -39,7 +39,7 @@ afterEach(async () => {
   await place.remove();
 });
 
-const options = () => ({ folder, service, telemetry, clock });
+const options = () => ({ queue: deletionFiles(folder), service, telemetry, clock });
 const files = () => readdir(folder);
 const attachmentOf = (containerId: string) => ({ network: "cilium", containerId, interfaceName: "eth0" });
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { systemClock } from "../../../src/adapters/index.ts";
 import { blocksOf } from "../../../src/providers/aws/block-units.ts";
 import { fromEc2, InterfaceMemory } from "../../../src/providers/aws/interfaces.ts";
-import type { MetadataInterface } from "../../../src/providers/aws/metadata.ts";
+import type { MetadataInterface } from "../../../src/providers/aws/metadata-interfaces.ts";
 
 const attachment = {
   AttachmentId: "eni-attach-1",

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
 import { EnidError } from "../../../src/errors.ts";
-import { readIdentity, readInterfaces, readSecurityGroups } from "../../../src/providers/aws/metadata.ts";
+import { readIdentity, readSecurityGroups } from "../../../src/providers/aws/metadata.ts";
 import { MetadataClient } from "../../../src/providers/aws/metadata-client.ts";
+import { readInterfaces } from "../../../src/providers/aws/metadata-interfaces.ts";
 import { quickWorld, rejection, serve, type TestServer } from "./support.ts";
 
 const MACS = "/latest/meta-data/network/interfaces/macs/";
@@ -193,7 +194,16 @@ describe("instance metadata", () => {
     const stop = new AbortController();
     const read = rejection(metadata.text("/latest/meta-data/mac", stop.signal));
     stop.abort(new Error("shutting down"));
-    expect(await read).toBeInstanceOf(Error);
+    expect(await read).toMatchObject({ message: "cancelled by the caller", cause: { message: "shutting down" } });
+  });
+
+  it("waits no longer for the rest of an answer than for its beginning", async () => {
+    const { metadata } = await withTree({}, (request, response) => {
+      if (request.method === "GET") response.writeHead(200, { "content-length": "20" }).write("10.0.0.10");
+      return request.method === "GET";
+    });
+    const error = await rejection(metadata.text("/latest/meta-data/mac"));
+    expect(String(error)).toContain("GET /latest/meta-data/mac got no answer within 200 ms");
   });
 
   it("names the path that is missing from the identity", async () => {

@@ -3,7 +3,7 @@ import { checkAttachment, checkPrefixSupport, checkSlots, checkSlots6, slots6Of,
 import { checkId, refuseManaged, required, requireInstance, requireInterface } from "../lookups.ts";
 import type { Instance, NetworkInterface } from "../records.ts";
 import { invalidValue, SimulatedError } from "../simulated-error.ts";
-import { drawId, drawMs, findInterface, putInterface, schedule } from "../state.ts";
+import { drawId, drawMs, findInterface, putInterface } from "../state.ts";
 import { detachNow } from "../transitions.ts";
 
 const MAX_DEVICE_INDEX = 255;
@@ -51,7 +51,7 @@ export const attachNetworkInterface = defineAction({
     };
     world.state.attachments.set(attachment.id, found.id);
     putInterface(world, { ...found, status: "in-use", attachment });
-    schedule(world.state, {
+    world.state.agenda.add({
       dueMs: world.nowMs + drawMs(world, world.settings.attachMs),
       kind: "attached",
       interfaceId: found.id,
@@ -108,7 +108,7 @@ export const detachNetworkInterface = defineAction({
     if (request.Force) detachNow(world, found.id);
     else if (attachment.status !== "detaching") {
       putInterface(world, { ...found, status: "detaching", attachment: { ...attachment, status: "detaching" } });
-      schedule(world.state, {
+      world.state.agenda.add({
         dueMs: world.nowMs + drawMs(world, world.settings.detachMs),
         kind: "detached",
         interfaceId: found.id,

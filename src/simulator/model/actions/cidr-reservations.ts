@@ -60,7 +60,7 @@ export const getSubnetCidrReservations: Action = defineAction({
   run(world, request): Result {
     const subnet = requireSubnet(world, required(request.SubnetId, "subnetId"));
     const selected = applyFilters(reservationsOf(world, subnet.id), request.Filter, FILTERS);
-    const scope = JSON.stringify(["GetSubnetCidrReservations", subnet.id, request.Filter]);
+    const scope = ["GetSubnetCidrReservations", subnet.id, request.Filter];
     const page = paginate(selected, (one) => one.id, request, { scope, ceiling: 1_000 });
     const shown = (items: readonly Reservation[]) => items.map((one) => reservationResult(world.state, one));
     return {

@@ -19,7 +19,7 @@ import type { Fields } from "../parameters.ts";
 import type { NetworkInterface, Subnet } from "../records.ts";
 import { readTagSpecifications, TAG_SPECIFICATION_SHAPE } from "../request-tags.ts";
 import { invalidCombination, invalidValue, SimulatedError } from "../simulated-error.ts";
-import { allInterfaces, drawId, putInterface, type World } from "../state.ts";
+import { drawId, putInterface, type World } from "../state.ts";
 
 const SHAPE = {
   SubnetId: "string",
@@ -111,7 +111,7 @@ function create(world: World, request: Request): NetworkInterface {
   const subnet = requireSubnet(world, required(request.SubnetId, "subnetId"));
   const groups = securityGroupsFor(world, request.SecurityGroupId, subnet.vpcId);
   const tags = readTagSpecifications(request.TagSpecification, "network-interface");
-  if (allInterfaces(world.state).length >= world.settings.interfaceQuota) {
+  if (world.state.index.living >= world.settings.interfaceQuota) {
     throw new SimulatedError(
       "NetworkInterfaceLimitExceeded",
       `The maximum number of network interfaces ${world.settings.interfaceQuota} is reached.`,

@@ -1,7 +1,7 @@
-import { type InstanceType, instanceType, instanceTypeNames } from "../../../instance-types/index.ts";
+import { type InstanceType, instanceTypeNames } from "../../../instance-types/index.ts";
 import { defineAction, type Result } from "../action.ts";
 import { applyFilters, FILTER_SHAPE, type FilterFields } from "../filters.ts";
-import { unknownTypes } from "../limits.ts";
+import { typeNamed, unknownTypes } from "../limits.ts";
 import { PAGE_SHAPE, paginate } from "../pagination.ts";
 import { invalidValue, SimulatedError } from "../simulated-error.ts";
 
@@ -19,11 +19,11 @@ export const describeInstanceTypes = defineAction({
   },
   run(_world, request) {
     const names = [...new Set(request.InstanceType)];
-    const unknown = names.filter((name) => instanceType(name) === undefined);
+    const unknown = names.filter((name) => typeNamed(name) === undefined);
     if (unknown.length > 0) throw new SimulatedError("InvalidInstanceType", unknownTypes(unknown));
-    const types = (names.length === 0 ? instanceTypeNames() : names).flatMap((name) => instanceType(name) ?? []);
+    const types = (names.length === 0 ? instanceTypeNames() : names).flatMap((name) => typeNamed(name) ?? []);
     const selected = applyFilters<Filterable>(types, request.Filter, FILTERS);
-    const scope = JSON.stringify(["DescribeInstanceTypes", names, request.Filter]);
+    const scope = ["DescribeInstanceTypes", names, request.Filter];
     const page = paginate(selected, (one) => one.instanceType, request, { scope, ceiling: 100 });
     return { instanceTypeSet: page.items.map(typeResult), nextToken: page.nextToken };
   },

@@ -1,11 +1,12 @@
 import { type Action, defineAction, type Result, tagSet, timestamp } from "../action.ts";
-import { applyFilters, FILTER_SHAPE, type FilterFields } from "../filters.ts";
+import { applyFilters, FILTER_SHAPE, type Filter, type FilterFields, literalValues } from "../filters.ts";
 import { groupSet, instanceInterfaceResult, privateDnsName } from "../interface-result.ts";
 import { typeOf } from "../limits.ts";
 import { requireInstance } from "../lookups.ts";
 import { PAGE_SHAPE, paginate } from "../pagination.ts";
+import { perState } from "../per-state.ts";
 import { type Instance, type InstanceState, ipv4Of, type NetworkInterface } from "../records.ts";
-import { type CloudState, describedInterfaces } from "../state.ts";
+import { type CloudState, describedInterfacesOf } from "../state.ts";
 import { zoneId } from "../zones.ts";
 
 const STATE_CODES: Readonly<Record<InstanceState, number>> = { pending: 0, running: 16, terminated: 48, stopped: 80 };
@@ -27,16 +28,15 @@ export const describeInstances: Action = defineAction({
   run(world, request, { replica }) {
     const ids = [...new Set(request.InstanceId)];
     const { state } = world;
-    const named = ids.length === 0 ? [...state.instances.values()] : ids.map((id) => requireInstance(world, id));
-    const byInstance = Map.groupBy(describedInterfaces(world, replica), (one) => one.attachment?.instanceId ?? "");
+    const named = ids.length === 0 ? candidates(state, request.Filter) : ids.map((id) => requireInstance(world, id));
     const shown = named.map((instance) => ({
       instance,
-      interfaces: (byInstance.get(instance.id) ?? []).sort(byDevice),
+      interfaces: describedInterfacesOf(world, replica, instance.id).sort(byDevice),
       tags: instance.tags,
     }));
     const selected = applyFilters(shown, request.Filter, instanceFilters(state));
     const page = paginate(selected, (one) => one.instance.id, request, {
-      scope: JSON.stringify(["DescribeInstances", ids, request.Filter]),
+      scope: ["DescribeInstances", ids, request.Filter],
       ceiling: 1_000,
       idsOf: ids.length > 0 ? "instancesSet" : undefined,
     });
@@ -52,7 +52,15 @@ export const describeInstances: Action = defineAction({
   },
 });
 
-function instanceFilters(state: CloudState): FilterFields<Shown> {
+/** Those that a filter by id names; all of them without one. */
+function candidates(state: CloudState, filters: readonly Filter[]): readonly Instance[] {
+  const named = filters.find((filter) => filter.Name === "instance-id");
+  const ids = named && literalValues(named);
+  if (!ids) return [...state.instances.values()];
+  return [...new Set(ids)].flatMap((id) => state.instances.get(id) ?? []);
+}
+
+const instanceFilters = perState((state): FilterFields<Shown> => {
   const primary = (pick: (one: NetworkInterface) => readonly string[]) => (shown: Shown) =>
     shown.interfaces.slice(0, 1).flatMap(pick);
   const every = (pick: (one: NetworkInterface) => readonly string[]) => (shown: Shown) =>
@@ -84,7 +92,7 @@ function instanceFilters(state: CloudState): FilterFields<Shown> {
     "subnet-id": ({ instance }) => [instance.subnetId],
     "vpc-id": ({ instance }) => [instance.vpcId],
   };
-}
+});
 
 function instanceResult(state: CloudState, { instance, interfaces }: Shown): Result {
   const primary = interfaces[0];

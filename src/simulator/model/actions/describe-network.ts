@@ -3,6 +3,7 @@ import { freeCount } from "../addresses.ts";
 import { applyFilters, FILTER_SHAPE, type FilterFields } from "../filters.ts";
 import { requireSecurityGroup, requireSubnet, requireVpc } from "../lookups.ts";
 import { PAGE_SHAPE, paginate } from "../pagination.ts";
+import { perState } from "../per-state.ts";
 import type { SecurityGroup, Subnet, Vpc } from "../records.ts";
 import type { CloudState } from "../state.ts";
 import { zoneId } from "../zones.ts";
@@ -17,13 +18,13 @@ export const describeSubnets: Action = defineAction({
     const { state } = world;
     const named = ids.length === 0 ? [...state.subnets.values()] : ids.map((id) => requireSubnet(world, id));
     const selected = applyFilters(named, request.Filter, subnetFilters(state));
-    const scope = JSON.stringify(["DescribeSubnets", ids, request.Filter]);
+    const scope = ["DescribeSubnets", ids, request.Filter];
     const page = paginate(selected, (one) => one.id, request, { scope, ceiling: 1_000 });
     return { subnetSet: page.items.map((one) => subnetResult(state, one)), nextToken: page.nextToken };
   },
 });
 
-function subnetFilters(state: CloudState): FilterFields<Subnet> {
+const subnetFilters = perState((state): FilterFields<Subnet> => {
   const zone = (one: Subnet) => [one.zone];
   const zoneIds = (one: Subnet) => [zoneId(one.zone)];
   const cidr = (one: Subnet) => [one.cidr];
@@ -49,7 +50,7 @@ function subnetFilters(state: CloudState): FilterFields<Subnet> {
     "subnet-id": (one) => [one.id],
     "vpc-id": (one) => [one.vpcId],
   };
-}
+});
 
 function subnetResult(state: CloudState, one: Subnet): Result {
   return {
@@ -99,13 +100,13 @@ export const describeSecurityGroups: Action = defineAction({
       ids.length === 0 ? [...state.securityGroups.values()] : ids.map((id) => requireSecurityGroup(world, id));
     const byName = request.GroupName.length === 0 ? named : named.filter((one) => request.GroupName.includes(one.name));
     const selected = applyFilters(byName, request.Filter, securityGroupFilters(state));
-    const scope = JSON.stringify(["DescribeSecurityGroups", ids, request.GroupName, request.Filter]);
+    const scope = ["DescribeSecurityGroups", ids, request.GroupName, request.Filter];
     const page = paginate(selected, (one) => one.id, request, { scope, ceiling: 1_000 });
     return { securityGroupInfo: page.items.map((one) => securityGroupResult(state, one)), nextToken: page.nextToken };
   },
 });
 
-function securityGroupFilters(state: CloudState): FilterFields<SecurityGroup> {
+const securityGroupFilters = perState((state): FilterFields<SecurityGroup> => {
   return {
     description: (one) => [one.description],
     "group-id": (one) => [one.id],
@@ -113,7 +114,7 @@ function securityGroupFilters(state: CloudState): FilterFields<SecurityGroup> {
     "owner-id": () => [state.account],
     "vpc-id": (one) => [one.vpcId],
   };
-}
+});
 
 function securityGroupResult(state: CloudState, one: SecurityGroup): Result {
   return {
@@ -139,13 +140,13 @@ export const describeVpcs: Action = defineAction({
     const { state } = world;
     const named = ids.length === 0 ? [...state.vpcs.values()] : ids.map((id) => requireVpc(world, id));
     const selected = applyFilters(named, request.Filter, vpcFilters(state));
-    const scope = JSON.stringify(["DescribeVpcs", ids, request.Filter]);
+    const scope = ["DescribeVpcs", ids, request.Filter];
     const page = paginate(selected, (one) => one.id, request, { scope, ceiling: 1_000 });
     return { vpcSet: page.items.map((one) => vpcResult(state, one)), nextToken: page.nextToken };
   },
 });
 
-function vpcFilters(state: CloudState): FilterFields<Vpc> {
+const vpcFilters = perState((state): FilterFields<Vpc> => {
   const isDefault = (one: Vpc) => [String(one.isDefault)];
   return {
     cidr: (one) => one.cidrs.slice(0, 1),
@@ -159,7 +160,7 @@ function vpcFilters(state: CloudState): FilterFields<Vpc> {
     state: () => ["available"],
     "vpc-id": (one) => [one.id],
   };
-}
+});
 
 function vpcResult(state: CloudState, one: Vpc): Result {
   return {

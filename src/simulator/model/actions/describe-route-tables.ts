@@ -2,6 +2,7 @@ import { defineAction, type Result, tagSet } from "../action.ts";
 import { applyFilters, FILTER_SHAPE, type FilterFields } from "../filters.ts";
 import { requireRouteTable } from "../lookups.ts";
 import { PAGE_SHAPE, paginate } from "../pagination.ts";
+import { perState } from "../per-state.ts";
 import type { Route, RouteTable } from "../records.ts";
 import type { CloudState } from "../state.ts";
 
@@ -15,13 +16,13 @@ export const describeRouteTables = defineAction({
     const { state } = world;
     const named = ids.length === 0 ? [...state.routeTables.values()] : ids.map((id) => requireRouteTable(world, id));
     const selected = applyFilters(named, request.Filter, routeTableFilters(state));
-    const scope = JSON.stringify(["DescribeRouteTables", ids, request.Filter]);
+    const scope = ["DescribeRouteTables", ids, request.Filter];
     const page = paginate(selected, (one) => one.id, request, { scope, ceiling: 100 });
     return { routeTableSet: page.items.map((one) => routeTableResult(state, one)), nextToken: page.nextToken };
   },
 });
 
-function routeTableFilters(state: CloudState): FilterFields<RouteTable> {
+const routeTableFilters = perState((state): FilterFields<RouteTable> => {
   const routeTarget = (element: string) => (one: RouteTable) =>
     one.routes.flatMap((route) => (targetElement(route) === element ? [route.target] : []));
   return {
@@ -41,7 +42,7 @@ function routeTableFilters(state: CloudState): FilterFields<RouteTable> {
     "route.transit-gateway-id": routeTarget("transitGatewayId"),
     "vpc-id": (one) => [one.vpcId],
   };
-}
+});
 
 function routeTableResult(state: CloudState, one: RouteTable): Result {
   return {

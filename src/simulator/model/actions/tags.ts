@@ -68,7 +68,7 @@ export const describeTags: Action = defineAction({
       Object.entries(tags).map(([key, value]) => ({ id, type, key, value, tags })),
     );
     const selected = applyFilters(rows, request.Filter, TAG_FILTERS);
-    const scope = JSON.stringify(["DescribeTags", request.Filter]);
+    const scope = ["DescribeTags", request.Filter];
     const page = paginate(selected, (row) => `${row.id} ${row.key}`, request, { scope, ceiling: 1_000 });
     const item = (row: Row) => ({ resourceId: row.id, resourceType: row.type, key: row.key, value: row.value });
     return { tagSet: page.items.map(item), nextToken: page.nextToken };

@@ -7,7 +7,7 @@ import type { Answer } from "../answer.ts";
 import type { IssuedCredentials } from "../credentials.ts";
 import type { Instance } from "../records.ts";
 import type { World } from "../state.ts";
-import { identityDocument, metadataTree, type Node, roleCredentials } from "./tree.ts";
+import { identityDocument, type Node, pictureOf, roleCredentials } from "./tree.ts";
 
 export interface MetadataRequest {
   readonly method: string;
@@ -28,6 +28,8 @@ const TOKEN_PATH = "/latest/api/token";
 const PLAIN = { "content-type": "text/plain", server: "EC2ws" };
 const MAX_TTL_SECONDS = 21_600;
 const MAX_TOKENS = 10_000;
+/** Of one picture: more than the keys of any instance; clients choose the paths. */
+const MAX_TEXTS = 1_000;
 const VERSIONS = [
   "1.0",
   "2016-09-02",
@@ -67,7 +69,7 @@ export class MetadataService {
       return page(401, "Unauthorized");
     }
     const text = this.#read(world, instance, request.path);
-    return text === undefined ? page(404, "Not Found") : plain(text);
+    return text === undefined ? NOT_FOUND : plain(text);
   }
 
   #giveToken(world: World, instance: Instance, request: MetadataRequest): Answer {
@@ -89,14 +91,20 @@ export class MetadataService {
   }
 
   #read(world: World, instance: Instance, path: string): string | undefined {
+    const picture = pictureOf(world, instance, (now) => roleCredentials(now, instance, this.#credentials));
+    const known = picture.texts.get(path);
+    if (known !== undefined) return known ?? undefined;
     const [version, ...names] = path.split("/").filter((name) => name !== "");
     if (version === undefined) return VERSIONS.join("\n");
     if (!VERSIONS.includes(version)) return undefined;
     const root: Node = {
-      dynamic: { "instance-identity": { document: () => identityDocument(world, instance) } },
-      "meta-data": metadataTree(world, instance, () => roleCredentials(world, instance, this.#credentials)),
+      dynamic: { "instance-identity": { document: (now) => identityDocument(now, instance) } },
+      "meta-data": picture.tree,
     };
-    return show(find(root, names.map(decode)));
+    const node = find(root, names.map(decode));
+    const text = show(node, world);
+    if (typeof node !== "function" && picture.texts.size < MAX_TEXTS) picture.texts.set(path, text ?? null);
+    return text;
   }
 }
 
@@ -110,9 +118,9 @@ function find(root: Node, names: readonly string[]): Node | undefined {
 }
 
 /** A value as it is; a directory as its names, one a line, those of directories with a slash at the end. */
-function show(node: Node | undefined): string | undefined {
+function show(node: Node | undefined, world: World): string | undefined {
   if (node === undefined || typeof node === "string") return node;
-  if (typeof node === "function") return node();
+  if (typeof node === "function") return node(world);
   return Object.keys(node)
     .sort()
     .map((name) => (typeof node[name] === "object" ? `${name}/` : name))
@@ -120,6 +128,7 @@ function show(node: Node | undefined): string | undefined {
 }
 
 function decode(name: string): string {
+  if (!name.includes("%")) return name;
   try {
     return decodeURIComponent(name);
   } catch {
@@ -154,3 +163,5 @@ function page(status: number, title: string): Answer {
   ].join("\n");
   return { kind: "reply", status, headers: { ...PLAIN, "content-type": "text/html" }, body };
 }
+
+const NOT_FOUND = page(404, "Not Found");

@@ -4,15 +4,66 @@ import { type IssuedCredentials, issueCredentials } from "../credentials.ts";
 import { privateDnsName } from "../interface-result.ts";
 import { typeOf } from "../limits.ts";
 import { type Instance, ipv4Of, type NetworkInterface } from "../records.ts";
-import { findInterface, type World } from "../state.ts";
+import { findInterface, nextMetadataChangeMs, versionOf, type World } from "../state.ts";
 import { zoneId } from "../zones.ts";
-import { shownInterfaces } from "./view.ts";
+import { type MetadataView, shownInterfaces } from "./view.ts";
 
-/** A value, a value that is made when it is read, or names with what is under them. */
-export type Node = string | (() => string) | { readonly [name: string]: Node };
+/** A value, a value that is made at the moment when it is read, or names with what is under them. */
+export type Node = string | ((world: World) => string) | { readonly [name: string]: Node };
 
-export function metadataTree(world: World, instance: Instance, credentials: () => IssuedCredentials): Node {
+/** What the metadata of an instance shows at a moment. */
+export interface Picture {
+  readonly tree: Node;
+  /** Texts that were read from the tree, by path, null where it has none: the same as long as the picture is. */
+  readonly texts: Map<string, string | null>;
+}
+
+interface Taken extends Picture {
+  readonly view: MetadataView | undefined;
+  readonly interfaces: readonly NetworkInterface[];
+  /** Of what is attached to the instance. */
+  version: number;
+  /** Then time alone shows more: of a fresh attachment, or a change that lags. */
+  untilMs: number;
+}
+
+/** By the record of the instance: a change of the instance is another record. */
+const taken = new WeakMap<Instance, Taken>();
+
+/** The same picture as long as nothing in it has changed: clients read many keys at a time, and the same each minute. */
+export function pictureOf(world: World, instance: Instance, credentials: (world: World) => IssuedCredentials): Picture {
+  const view = world.state.metadataViews.get(instance.id);
+  const version = versionOf(world.state, instance.id);
+  const last = taken.get(instance);
+  const isOfNow = last !== undefined && last.view === view && world.nowMs < last.untilMs;
+  if (isOfNow && last.version === version) return last;
   const { interfaces, bare } = shownInterfaces(world, instance.id);
+  const pendingMs = interfaces
+    .map(({ attachment }) => attachment?.metadataCompleteAtMs ?? 0)
+    .filter((completeAtMs) => completeAtMs > world.nowMs);
+  const untilMs = Math.min(nextMetadataChangeMs(world, instance.id), ...pendingMs);
+  if (isOfNow && isSame(last.interfaces, interfaces)) {
+    last.version = version;
+    last.untilMs = untilMs;
+    return last;
+  }
+  const tree = makeTree(world, instance, interfaces, bare, credentials);
+  const picture = { tree, texts: new Map(), view, interfaces, version, untilMs };
+  taken.set(instance, picture);
+  return picture;
+}
+
+function isSame<Item>(some: readonly Item[], others: readonly Item[]): boolean {
+  return some.length === others.length && some.every((one, index) => one === others[index]);
+}
+
+function makeTree(
+  world: World,
+  instance: Instance,
+  interfaces: readonly NetworkInterface[],
+  bare: ReadonlySet<string>,
+  credentials: (world: World) => IssuedCredentials,
+): Node {
   const primary = interfaces.find((one) => one.id === instance.primaryInterfaceId);
   const { state } = world;
   return {
@@ -27,8 +78,10 @@ export function metadataTree(world: World, instance: Instance, credentials: () =
       "security-groups": groupNames(world, primary),
     }),
     iam: {
-      info: JSON.stringify(profileInfo(world, instance), null, 2),
-      "security-credentials": { [instance.role]: () => JSON.stringify(credentialsDocument(credentials()), null, 2) },
+      info: (now) => JSON.stringify(profileInfo(now, instance), null, 2),
+      "security-credentials": {
+        [instance.role]: (now) => JSON.stringify(credentialsDocument(credentials(now)), null, 2),
+      },
     },
     "instance-id": instance.id,
     "instance-life-cycle": "on-demand",

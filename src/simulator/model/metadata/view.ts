@@ -23,6 +23,8 @@ export interface MetadataViewPatch {
 
 const TRUE_VIEW: MetadataView = { missing: [], bare: [], partial: [], frozen: undefined };
 
+const NONE: ReadonlySet<string> = new Set();
+
 /** `patch` over the view in force; says which one is in force then. */
 export function changeMetadataView(world: World, instanceId: string, patch: MetadataViewPatch): MetadataView {
   const { frozen, ...lists } = patch;
@@ -38,7 +40,8 @@ export function shownInterfaces(
   world: World,
   instanceId: string,
 ): { readonly interfaces: NetworkInterface[]; readonly bare: ReadonlySet<string> } {
-  const view = world.state.metadataViews.get(instanceId) ?? TRUE_VIEW;
+  const view = world.state.metadataViews.get(instanceId);
+  if (view === undefined) return { interfaces: metadataInterfaces(world, instanceId), bare: NONE };
   const seen = view.frozen ?? metadataInterfaces(world, instanceId);
   const interfaces = seen
     .filter((one) => !view.missing.includes(one.id))

@@ -1,0 +1,106 @@
+import { EnidError } from "../../../errors.ts";
+import { instanceType } from "../../../instance-types/index.ts";
+import { Dice } from "../../engine/index.ts";
+import type { NodeSections } from "../../scenario/index.ts";
+import { drawWorkload, type WorkloadSpec } from "../../workload/index.ts";
+import { type Drawn, FAULT_MAKERS, type FaultPlace } from "../faults/index.ts";
+import { FAULT_KINDS, type FaultKind, type SeedOptions } from "../options.ts";
+import type { PlannedFault } from "../outcome.ts";
+import { drawPlace, type Place } from "./place.ts";
+import { drawSections } from "./sections.ts";
+
+const HOUR_MS = 3_600_000;
+/** Small instances: their limits are met often. */
+const TYPES = ["t3.small", "t3.medium", "m5.large", "m5.large", "m5.xlarge"] as const;
+/** A seed has each kind of fault with this chance, and then a few of it. */
+const CHANCE_OF_KIND = 0.3;
+
+export interface MachinePlan {
+  readonly instanceType: string;
+  readonly sections: NodeSections;
+  /** Pods that the scheduler places at most. */
+  readonly podLimit: number;
+  /** Virtual ms at which the instance is launched. */
+  readonly launchMs: number;
+  readonly disk: "memory" | "sqlite";
+}
+
+export interface FaultPlan extends PlannedFault {
+  readonly begin: Drawn["begin"];
+}
+
+/** Everything that a seed decides before anything runs. */
+export interface WorldPlan {
+  readonly place: Place;
+  readonly machines: readonly MachinePlan[];
+  readonly workload: readonly WorkloadSpec[];
+  /** All faults of the seed, also those that the options leave out. */
+  readonly faults: readonly FaultPlan[];
+  readonly endMs: number;
+  readonly lines: readonly string[];
+}
+
+/** A function of the options alone. Errors: ENID_INTERNAL for options out of their range. */
+export function drawPlan(options: SeedOptions): WorldPlan {
+  const { seed, nodes, hours, realDisks = false } = options;
+  const dice = new Dice(seed).fork("plan");
+  const fleet = dice.fork("fleet");
+  const type = fleet.pick(TYPES);
+  const limits = instanceType(type);
+  if (limits === undefined) throw new EnidError("ENID_INTERNAL", { detail: `no limits of ${type}` });
+  const most = limits.maxInterfaces * (limits.ipv4PerInterface - 1);
+  const place = drawPlace(dice.fork("place"), nodes, most);
+  const alike = drawSections(fleet, place.hasIpv6);
+  const mixed = fleet.chance(0.3);
+  const machines = Array.from({ length: nodes }, (_, node): MachinePlan => {
+    const own = dice.fork(`machine-${node}`);
+    const sections = mixed ? drawSections(own, place.hasIpv6) : alike;
+    return {
+      instanceType: type,
+      sections,
+      // A pod fewer than what the interfaces beside the primary one carry: in peace every pod can be served.
+      podLimit: Math.max(2, (limits.maxInterfaces - 1) * (limits.ipv4PerInterface - 1) - 1),
+      launchMs: own.between(0, 60_000),
+      disk: own.chance(0.5) && realDisks ? "sqlite" : "memory",
+    };
+  });
+  const workload = drawWorkload(dice.fork("workload"), nodes, hours);
+  const endMs = hours * HOUR_MS;
+  const faults = drawFaults(dice.fork("faults"), options, {
+    nodes,
+    hasIpv6: place.hasIpv6,
+    sections: machines.map(({ sections }) => sections),
+  });
+  const lines = [
+    `machines: ${nodes} × ${type}, ${machines[0]?.podLimit} pods each`,
+    place.line,
+    ...machines.map(
+      ({ sections, disk, launchMs }, node) =>
+        `node-${node + 1}: launched at ${Math.round(launchMs / 1_000)} s, disk ${disk}, ${JSON.stringify(sections)}`,
+    ),
+    ...workload.map((spec) => `workload: ${JSON.stringify(spec)}`),
+  ];
+  return { place, machines, workload, faults, endMs, lines };
+}
+
+function drawFaults(dice: Dice, options: SeedOptions, place: FaultPlace): FaultPlan[] {
+  const { faults: choice, hours } = options;
+  const kinds: readonly FaultKind[] = choice === "all" ? FAULT_KINDS : choice === "none" ? [] : choice;
+  const drawn: (Omit<FaultPlan, "number"> & { readonly order: number })[] = [];
+  for (const kind of FAULT_KINDS) {
+    if (!kinds.includes(kind)) continue;
+    const own = dice.fork(kind);
+    // Who names the kinds wants to see each of them.
+    if (choice === "all" && !own.chance(CHANCE_OF_KIND)) continue;
+    const count = Math.max(1, Math.round(own.between(1, 3) * Math.min(1, hours)));
+    for (let n = 0; n < count; n++) {
+      const each = own.fork(`${n}`);
+      const fromMs = Math.floor(each.fraction() * hours * HOUR_MS);
+      const { text, forMs, machine, begin } = FAULT_MAKERS[kind](each, place);
+      const untilMs = Math.min(hours * HOUR_MS, fromMs + forMs);
+      drawn.push({ kind, fromMs, untilMs, machine, text, begin, order: drawn.length });
+    }
+  }
+  drawn.sort((one, other) => one.fromMs - other.fromMs || one.order - other.order);
+  return drawn.map(({ order: _, ...fault }, index) => ({ ...fault, number: index + 1 }));
+}

@@ -1,0 +1,15 @@
+/** The seeded world: a fleet under faults in one process, replayable from a number. docs/simulation.md is its manual. */
+export type { LogEntry } from "../engine/index.ts";
+export { enidPolicy } from "./enid-policy.ts";
+export {
+  FAULT_KINDS,
+  type FaultChoice,
+  type FaultKind,
+  type SeedOptions,
+  WEAKNESSES,
+  type Weakness,
+} from "./options.ts";
+export type { PlannedFault, SeedOutcome, Shrunk, Trace } from "./outcome.ts";
+export { planOf, runSeed } from "./run.ts";
+export { shrink } from "./shrink.ts";
+export { traceOf } from "./trace.ts";

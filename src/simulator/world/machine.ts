@@ -1,0 +1,394 @@
+import { EnidError } from "../../errors.ts";
+import type { CniCall, Served } from "../../handoff/cni/index.ts";
+import { createMemoryDeletionQueue } from "../../handoff/cni/index.ts";
+import type { ConfigurationOffer, EnidEvent } from "../../manager/index.ts";
+import { type Dice, MachineClock, type Scheduler } from "../engine/index.ts";
+import type { Parameters, SimulatedCloud } from "../index.ts";
+import { type DaemonLink, Kubelet, type KubeletHooks } from "../kubelet/index.ts";
+import type { NodeSections } from "../scenario/index.ts";
+import { CallFaults } from "./call-faults.ts";
+import { Daemon } from "./daemon.ts";
+import type { Cut, WorldDisk } from "./disk/index.ts";
+import { NODE_GROUP, NODE_SUBNET } from "./draw/place.ts";
+import type { Weakness } from "./options.ts";
+import { configurationOf } from "./sections-text.ts";
+
+/** From one life of the daemon to the next, as systemd restarts it. */
+const RESTART_MS = { least: 500, most: 5_000 };
+/** What systemd's TimeoutStopSec leaves to the daemon's steps. */
+const STOP_GRACE_MS = 8_000;
+/** A machine that boots. */
+const BOOT_MS = { least: 15_000, most: 60_000 };
+/** Another instance in the place of one that was terminated. */
+const LAUNCH_MS = { least: 20_000, most: 90_000 };
+
+export interface MachineOptions {
+  readonly node: number;
+  readonly instanceType: string;
+  readonly sections: NodeSections;
+  readonly podLimit: number;
+  /** Subnets of the zone that have the tag of those for pods. */
+  readonly taggedSubnets: readonly string[];
+  readonly cloud: SimulatedCloud;
+  readonly scheduler: Scheduler;
+  readonly dice: Dice;
+  readonly makeDisk: (dice: Dice) => WorldDisk;
+  readonly weakness: Weakness | undefined;
+  readonly watcher: MachineWatcher;
+}
+
+/** What happens on a machine, told while it happens. */
+export interface MachineWatcher {
+  /** Who watches the machine's container runtime. */
+  hooksOf(machine: Machine): KubeletHooks;
+  /** A call of EC2 leaves the machine. */
+  sending(machine: Machine, action: string, parameters: Parameters): void;
+  /** EC2 is about to carry it out. */
+  calling(machine: Machine, action: string, parameters: Parameters): void;
+  event(machine: Machine, event: EnidEvent): void;
+  /** Something ran on the machine: what it holds may have changed. */
+  touched(machine: Machine): void;
+  log(machine: Machine, kind: string, text: string): void;
+  /** Something was thrown that no program may throw. */
+  failed(machine: Machine, thrown: unknown): void;
+}
+
+/** The configuration file, as it lies on the machine. */
+type File = { readonly kind: "valid"; readonly sections: NodeSections } | { readonly kind: "invalid" | "missing" };
+
+/**
+ * A node of a world: an instance of the simulated cloud with its clock, its disk, its container runtime, and the daemon,
+ * which systemd starts again however it ends.
+ */
+export class Machine {
+  readonly node: number;
+  readonly name: string;
+  readonly instanceType: string;
+  readonly podLimit: number;
+  readonly taggedSubnets: readonly string[];
+  readonly clock: MachineClock;
+  readonly kubelet: Kubelet;
+  readonly callFaults: CallFaults;
+  disk: WorldDisk;
+  instanceId = "";
+  /** When the present daemon began to serve for the first time on this instance; undefined: not yet. */
+  readyAfterMs: number | undefined;
+  launchedAtMs = 0;
+  /** Somebody has set the wall clock: what goes by wall time across processes (cooling, ages) may be off. */
+  wallWasSet = false;
+  readonly #options: MachineOptions;
+  /** In /run: a boot empties it. */
+  readonly #deletions = createMemoryDeletionQueue();
+  #daemon: Daemon | undefined;
+  #off = true;
+  #lives = 0;
+  #boots = 0;
+  /** Monotonic ms of the last boot or launch: what pods of before it held is nobody's. */
+  bootedAtMs = 0;
+  #instances = 0;
+  #file: File;
+  /** What the file says when it is whole. */
+  #sections: NodeSections;
+  #configurations: { readonly sections: NodeSections; untilMs: number }[] = [];
+  #dieIn: { moments: number; how: Cut } | undefined;
+  #cutListeners = new Set<() => void>();
+  /** Raised by whatever makes a pending restart out of date. */
+  #era = 0;
+
+  constructor(options: MachineOptions) {
+    const { node, scheduler, dice, watcher } = options;
+    this.#options = options;
+    this.node = node;
+    this.name = `node-${node + 1}`;
+    this.instanceType = options.instanceType;
+    this.podLimit = options.podLimit;
+    this.taggedSubnets = options.taggedSubnets;
+    this.clock = new MachineClock({
+      nowMs: () => scheduler.nowMs(),
+      monotonicMs: () => scheduler.monotonicMs(),
+      after: (delayMs, callback) =>
+        scheduler.after(delayMs, () => {
+          watcher.touched(this);
+          callback();
+        }),
+      nextTurn: (callback) =>
+        scheduler.nextTurn(() => {
+          watcher.touched(this);
+          callback();
+        }),
+    });
+    this.callFaults = new CallFaults(dice.fork("call-faults"));
+    this.disk = options.makeDisk(dice.fork("disk-0"));
+    this.#sections = options.sections;
+    this.#file = { kind: "valid", sections: options.sections };
+    this.#configurations.push({ sections: options.sections, untilMs: Number.POSITIVE_INFINITY });
+    this.kubelet = new Kubelet({
+      clock: this.clock,
+      dice: dice.fork("kubelet"),
+      link: this.#link(),
+      queue: this.#deletions,
+      hooks: watcher.hooksOf(this),
+    });
+  }
+
+  /** Processes so far. */
+  get lives(): number {
+    return this.#lives;
+  }
+
+  get daemon(): Daemon | undefined {
+    return this.#daemon;
+  }
+
+  /** Every configuration that a whole file had, with the moments between which it may have been in force. */
+  get configurations(): readonly { readonly sections: NodeSections; readonly untilMs: number }[] {
+    return this.#configurations;
+  }
+
+  /** The instance runs (its daemon may be on its way up). */
+  get on(): boolean {
+    return !this.#off;
+  }
+
+  get file(): File {
+    return this.#file;
+  }
+
+  /** What the file says when it is whole. */
+  get sections(): NodeSections {
+    return this.#sections;
+  }
+
+  /** The instance is launched and boots. */
+  launch(): void {
+    const { cloud, instanceType, scheduler, dice } = this.#options;
+    this.#instances += 1;
+    const number = (this.#instances * 1_000 + this.node).toString(16).padStart(17, "0");
+    this.instanceId = `i-${number}`;
+    cloud.launch({
+      id: this.instanceId,
+      type: instanceType,
+      subnet: NODE_SUBNET,
+      securityGroups: [NODE_GROUP],
+      primaryInterface: `eni-f${number.slice(1)}`,
+    });
+    this.launchedAtMs = scheduler.nowMs();
+    this.readyAfterMs = undefined;
+    this.#off = false;
+    this.#boots += 1;
+    this.bootedAtMs = scheduler.monotonicMs();
+    this.#say("instance", `${this.instanceId} of type ${instanceType} is launched`);
+    this.#startDaemon(dice.fork(`start-${this.#instances}`).between(0, 2_000));
+  }
+
+  /** The process dies now; systemd starts another one. */
+  crash(how: Cut = "crash"): void {
+    if (this.#daemon === undefined || this.#daemon.dead) return;
+    this.#say("daemon", `dies (${how})`);
+    this.#cut(how);
+    this.#startDaemon(this.#dice("restart").between(RESTART_MS.least, RESTART_MS.most));
+  }
+
+  /** The daemon is stopped in order and another one started, as an upgrade does. */
+  upgrade(): void {
+    const daemon = this.#daemon;
+    if (daemon === undefined || !daemon.up) return;
+    this.#say("daemon", "is stopped");
+    const stopped = daemon.stop(STOP_GRACE_MS).then(() => {
+      if (daemon !== this.#daemon) return;
+      this.#daemon = undefined;
+      for (const listener of [...this.#cutListeners]) listener();
+      this.#startDaemon(this.#dice("restart").between(0, RESTART_MS.most));
+    });
+    stopped.catch((thrown: unknown) => {
+      if (daemon === this.#daemon) this.#options.watcher.failed(this, thrown);
+    });
+  }
+
+  /** The process dies when it comes to its so-many-th next moment: just before or after one of its effects. */
+  crashAtMoment(moments: number, how: Cut = "crash"): void {
+    this.#dieIn = { moments, how };
+  }
+
+  /** What was planned by `crashAtMoment` and has not come does not come any more. */
+  spare(): void {
+    this.#dieIn = undefined;
+  }
+
+  /** The machine starts anew: every pod is gone and runs again, in a new sandbox, once the kubelet is back. */
+  reboot(how: Cut): void {
+    if (this.#off) return;
+    this.#say("machine", `reboots (${how})`);
+    this.#cut(how);
+    this.#boots += 1;
+    this.bootedAtMs = this.clock.monotonicMs();
+    const bootMs = this.#dice("boot").between(BOOT_MS.least, BOOT_MS.most);
+    this.kubelet.reboot(bootMs);
+    this.#startDaemon(bootMs);
+  }
+
+  /** The instance is terminated; after a while another one, with the old disk or a new one, has its name. */
+  replace(keepsDisk: boolean): void {
+    if (this.#off) return;
+    const { cloud, dice, makeDisk } = this.#options;
+    this.#say("machine", `${this.instanceId} is terminated; the next one has ${keepsDisk ? "its" : "a new"} disk`);
+    this.#cut("power-loss");
+    this.#off = true;
+    this.#era += 1;
+    this.kubelet.replace();
+    cloud.terminate(this.instanceId);
+    if (!keepsDisk) this.disk = makeDisk(dice.fork(`disk-${this.#instances}`));
+    const era = this.#era;
+    this.clock.after(this.#dice("launch").between(LAUNCH_MS.least, LAUNCH_MS.most), () => {
+      if (era === this.#era) this.launch();
+    });
+  }
+
+  /** The file says this from now on; the daemon notices as its watch does. While it is spoiled, once it is whole again. */
+  configure(sections: NodeSections): void {
+    this.#sections = sections;
+    if (this.#file.kind === "valid") this.restoreFile();
+  }
+
+  /** The file is whole. */
+  restoreFile(): void {
+    const nowMs = this.clock.monotonicMs();
+    for (const one of this.#configurations) one.untilMs = Math.min(one.untilMs, nowMs);
+    this.#configurations.push({ sections: this.#sections, untilMs: Number.POSITIVE_INFINITY });
+    this.#file = { kind: "valid", sections: this.#sections };
+    this.#offer();
+  }
+
+  /** The file is broken, or gone. */
+  spoilFile(kind: "invalid" | "missing"): void {
+    this.#file = { kind };
+    this.#offer();
+  }
+
+  /** One more moment at which the process could die. */
+  moment(): void {
+    this.#options.watcher.touched(this);
+    const planned = this.#dieIn;
+    if (planned === undefined) return;
+    planned.moments -= 1;
+    if (planned.moments > 0) return;
+    this.#dieIn = undefined;
+    this.crash(planned.how);
+  }
+
+  #link(): DaemonLink {
+    const machine = this;
+    return {
+      get up() {
+        return machine.#daemon?.up === true;
+      },
+      call(call: CniCall, signal: AbortSignal): Promise<Served> {
+        const daemon = machine.#daemon;
+        if (daemon === undefined) return new Promise(() => undefined);
+        return daemon.call(call, signal);
+      },
+      onCut(listener) {
+        machine.#cutListeners.add(listener);
+        return () => machine.#cutListeners.delete(listener);
+      },
+    };
+  }
+
+  #startDaemon(delayMs: number): void {
+    this.#era += 1;
+    const era = this.#era;
+    this.clock.after(delayMs, () => {
+      if (era === this.#era) void this.#live();
+    });
+  }
+
+  async #live(): Promise<void> {
+    const { cloud, dice, weakness, watcher } = this.#options;
+    this.#lives += 1;
+    const era = this.#era;
+    try {
+      const daemon = new Daemon({
+        cloud,
+        instanceId: this.instanceId,
+        accessKeyId: `AKIDNODE${this.node}`,
+        machineName: this.name,
+        bootId: `boot-${this.#boots}`,
+        clock: this.clock,
+        dice: dice.fork(`life-${this.#lives}`),
+        disk: this.disk,
+        deletions: this.#deletions,
+        weakness,
+        watcher: {
+          sending: (action, parameters) => {
+            watcher.sending(this, action, parameters);
+            return this.callFaults.draw(action);
+          },
+          calling: (action, parameters) => watcher.calling(this, action, parameters),
+          event: (event) => watcher.event(this, event),
+          moment: () => this.moment(),
+        },
+      });
+      this.#daemon = daemon;
+      this.#say("daemon", `starts, life ${this.#lives}`);
+      const file = this.#file;
+      await daemon.start(this.#offerOf(file));
+      if (daemon.dead) return;
+      this.#say("daemon", "serves");
+      if (this.#file !== file) this.#offer();
+    } catch (thrown) {
+      if (era !== this.#era) return;
+      const error = thrown instanceof EnidError ? `${thrown.code}: ${thrown.message}` : String(thrown);
+      this.#say("daemon", `does not start: ${error}`);
+      // An error that is none of the catalogue is a bug of the world or of enid, not a fault to live with.
+      if (!(thrown instanceof EnidError)) watcher.failed(this, thrown);
+      this.#cut("crash");
+      this.#startDaemon(this.#dice("restart").between(RESTART_MS.least, RESTART_MS.most));
+    }
+  }
+
+  #cut(how: Cut): void {
+    this.#era += 1;
+    const daemon = this.#daemon;
+    this.#daemon = undefined;
+    if (daemon === undefined || daemon.dead) return;
+    daemon.cut(how);
+    for (const listener of [...this.#cutListeners]) listener();
+  }
+
+  #offer(): void {
+    const { watcher } = this.#options;
+    const daemon = this.#daemon;
+    if (daemon === undefined || !daemon.up) return;
+    const offer = this.#offerOf(this.#file);
+    const file = this.#file;
+    daemon.manager.offerConfiguration(offer).then(
+      () => undefined,
+      (thrown: unknown) => {
+        if (daemon.dead || daemon !== this.#daemon) return;
+        watcher.log(this, "daemon", `could not take the file yet: ${String(thrown)}`);
+        // As the daemon's own feed does: what could not be applied is offered again.
+        this.clock.after(5_000, () => {
+          if (this.#file === file) this.#offer();
+        });
+      },
+    );
+  }
+
+  #offerOf(file: File): ConfigurationOffer {
+    if (file.kind === "valid") return { kind: "valid", configuration: configurationOf(file.sections) };
+    const error =
+      file.kind === "missing"
+        ? new EnidError("ENID_CONFIG_UNREADABLE", { file: "05-enid.conf", detail: "no such file" })
+        : new EnidError("ENID_CONFIG_UNREADABLE", { file: "05-enid.conf", detail: "broken by the world" });
+    return { kind: file.kind, error };
+  }
+
+  /** A stream for one purpose at this point of the machine's life. */
+  #dice(purpose: string): Dice {
+    return this.#options.dice.fork(`${purpose}-${this.#era}-${this.#lives}`);
+  }
+
+  #say(kind: string, text: string): void {
+    this.#options.watcher.log(this, kind, text);
+  }
+}

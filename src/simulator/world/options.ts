@@ -1,0 +1,65 @@
+/** What a seed is run with. Equal options and equal code give equal hashes. */
+export interface SeedOptions {
+  readonly seed: number;
+  /** 1 to 50. */
+  readonly nodes: number;
+  /** Hours of virtual time in which faults come; then they stop, and everything has to come to rest. */
+  readonly hours: number;
+  readonly faults: FaultChoice;
+  /** Turns one protection of enid off: then the hunt must find a violation. */
+  readonly weakness?: Weakness;
+  /** Only these of the drawn faults (numbers in the plan); absent = all. */
+  readonly onlyFaults?: readonly number[];
+  /** Ends the faults at this virtual ms; absent = at the end of the hours. */
+  readonly untilMs?: number;
+  /**
+   * Half of the machines keep their state in real SQLite files, in a temporary folder, and a write that a power loss
+   * interrupts is torn for real. Absent = all keep it in memory, which is many times faster.
+   */
+  readonly realDisks?: boolean;
+}
+
+export type FaultChoice = "all" | "none" | readonly FaultKind[];
+
+export const FAULT_KINDS = [
+  "ec2-error", // a code of the error catalogue, at a rate
+  "ec2-throttling", // the account's buckets are small for a while
+  "ec2-slow", // calls take seconds
+  "ec2-lost-reply", // the effect happens, the answer does not come
+  "ec2-no-answer", // hang or reset before or after the effect
+  "ec2-garbled", // half an answer, a page of a proxy
+  "ec2-denied", // permission lost
+  "ec2-away", // every call of a machine fails
+  "stale-describe", // describes lag, in views that differ
+  "stale-metadata", // metadata lags
+  "metadata-partial", // parts of metadata are missing
+  "metadata-away", // metadata does not answer
+  "subnet-empty", // somebody takes the addresses of a subnet
+  "subnet-fragmented", // no contiguous /28 is left
+  "attach-stuck", // attachments stay attaching
+  "detach-stuck", // attachments stay detaching
+  "foreign-hand", // somebody takes an address away, adds one, detaches or deletes an interface
+  "crash", // the process dies between two of its effects
+  "reboot", // the machine starts anew
+  "replace", // another instance takes the node's place
+  "clock-jump", // somebody sets the wall clock
+  "disk-full", // the disk refuses to write
+  "disk-slow", // commits take long
+  "power-loss", // what was not synced is gone, and torn
+  "settings", // the configuration changes midway
+  "bad-file", // the configuration file is broken or gone
+  "del-duplicate", // DEL comes twice
+  "del-late", // DEL comes long after the sandbox
+  "del-missing", // DEL never comes
+  "add-hang-up", // the runtime goes away while it waits
+] as const;
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+export const WEAKNESSES = [
+  "no-intents", // steps are not recorded before their calls
+  "early-reply", // ADD is answered before its lease is durable
+  "no-releasing-mark", // what is given back can still be leased
+  "no-confirmation", // one denial of EC2 is enough
+  "no-cooling", // an address is free again at once
+] as const;
+export type Weakness = (typeof WEAKNESSES)[number];

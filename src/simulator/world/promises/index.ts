@@ -1,0 +1,4 @@
+/** What enid promises, held against the truth of a simulated world. The numbers are those of docs/architecture.md. */
+export { breachesAtRest, leftovers, unrest } from "./at-rest.ts";
+export { type Breach, breach } from "./breach.ts";
+export { PromiseWatch } from "./watch.ts";

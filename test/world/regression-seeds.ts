@@ -1,0 +1,32 @@
+import type { SeedOptions } from "../../src/simulator/world/index.ts";
+
+/** A seed that once broke a promise, and what it had found. */
+export interface RegressionSeed extends Pick<SeedOptions, "seed" | "nodes" | "hours" | "faults"> {
+  readonly found: string;
+}
+
+/**
+ * Every seed whose violation led to a change of enid. What a seed draws changes with the world, so an old one may not meet
+ * its bug any more; it is replayed all the same, and each bug has a test of its own beside the code that it was in.
+ */
+export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
+  seed(
+    21,
+    "none",
+    "a node whose primary interface may carry no pods waited for more addresses than it could ever hold",
+  ),
+  seed(100, "all", "a lost leased address kept a full node from being ready"),
+  seed(458, "all", "empty interfaces in a subnet that is no longer allowed kept a full instance from growing"),
+  seed(497, "all", "cloud-away stayed after a failed look-up of subnets that nobody wanted any more"),
+  seed(602, "all", "cloud-away stayed after a failed look-up of security groups"),
+  seed(1872, "all", "single addresses in every slot kept a node that takes prefixes only from being ready"),
+  seed(1881, "all", "addresses of a call that took effect after it was settled stayed unknown for an hour"),
+  seed(1914, "all", "the same, with a second call"),
+  seed(1993, "all", "state-write-failing stayed on an idle node when the disk was well again"),
+  seed(3794, "all", "after a restart, describes that lag made a node drop a prefix that it had just taken"),
+  seed(4340, "all", "a describe that lagged by more than a minute brought back addresses that had been given back"),
+];
+
+function seed(number: number, faults: "all" | "none", found: string): RegressionSeed {
+  return { seed: number, nodes: 3, hours: 2, faults, found };
+}

@@ -1,0 +1,9 @@
+import { expect, it } from "vitest";
+import { runSeed } from "../../src/simulator/world/index.ts";
+import { told } from "./hunt.ts";
+import { REGRESSION_SEEDS } from "./regression-seeds.ts";
+
+it.each(REGRESSION_SEEDS)("seed $seed, which once found that $found, keeps every promise", async (one) => {
+  const { seed, nodes, hours, faults } = one;
+  expect(told(await runSeed({ seed, nodes, hours, faults }))).toEqual([]);
+});
