@@ -66,10 +66,9 @@ export class Lag {
     return wentAtMs !== undefined && startedAtMs - wentAtMs < LIMITS.adoptionLagMs;
   }
 
-  /** Whether an observation that began then and does not show it means anything. */
-  canDeny(name: string, startedAtMs: number): boolean {
-    const visibleFromMs = (this.#cameAtMs.get(name) ?? LONG_AGO) + LIMITS.lagMs;
-    return startedAtMs >= Math.max(visibleFromMs, this.#deniesFromMs);
+  /** An observation that began before, and does not show it, means nothing. */
+  deniableFromMs(name: string): number {
+    return Math.max((this.#cameAtMs.get(name) ?? LONG_AGO) + LIMITS.lagMs, this.#deniesFromMs);
   }
 
   /** An observation that began before, and shows the block on the interface, may show what was. */

@@ -49,8 +49,8 @@ export class Observer {
   #unattached = new Set<string>();
   /** Something was seen that may be taken over only later. */
   #adoptsLater = false;
-  /** When the first of that is old enough; Infinity: nothing is. */
-  #adoptsAtMs = NEVER;
+  /** When what may be shown or hidden by a lag alone can be told; Infinity: there is nothing of the kind. */
+  #lookAtMs = NEVER;
   /** Something that the pool holds was not seen, whether that counts yet or not. */
   #lacked = false;
   /** Of each source, the last observation that called for nothing. */
@@ -133,6 +133,7 @@ export class Observer {
     );
     for (const observed of attached) this.#mergeInterface(observed, observation, changes);
     this.#lacked = false;
+    this.#lookAtMs = NEVER;
     const denied = observation.complete ? this.#deniedBy(observation) : new Set<string>();
     const fromCloud = observation.source === "cloud" && observation.complete;
     if (fromCloud) this.#believe(denied, changes);
@@ -143,7 +144,6 @@ export class Observer {
     if (retired.length > 0) changes.push({ kind: "blocks-remove", cidrs: retired });
     // Last, for an address that left one interface may have come to another.
     this.#adoptsLater = false;
-    this.#adoptsAtMs = NEVER;
     if (observation.source === "cloud") for (const observed of attached) this.#adopt(observed, observation, changes);
     if (changes.length > 0) void this.#options.ledger.eventually(changes);
     const leaked = fromCloud ? this.#leaked(observation) : [];
@@ -152,7 +152,7 @@ export class Observer {
     const verdict = {
       askCloud: observation.source === "metadata" && (denied.size > 0 || unknown || isOver),
       confirm: fromCloud && (this.#denied.size > 0 || this.#unattached.size > 0 || this.#adoptsLater),
-      lookAtMs: fromCloud ? this.#adoptsAtMs : NEVER,
+      lookAtMs: fromCloud ? this.#lookAtMs : NEVER,
       leaked,
       groupsChanged: this.#groupsChanged(attached),
     };
@@ -212,7 +212,7 @@ export class Observer {
     this.#adoptsLater ||= arriving;
     for (const cidr of unknown) {
       const fromMs = this.#lag.adoptableFromMs(record.id, cidr);
-      if (fromMs > startedAtMs) this.#adoptsAtMs = Math.min(this.#adoptsAtMs, fromMs);
+      if (fromMs > startedAtMs) this.#lookAtMs = Math.min(this.#lookAtMs, fromMs);
     }
     // On an interface of its own, what it does not know is left from a call of its own.
     const own = record.madeBy === "enid";
@@ -260,7 +260,9 @@ export class Observer {
     const deny = (key: string) => {
       this.#lacked = true;
       const name = key.startsWith(INTERFACE_KEY) ? key.slice(INTERFACE_KEY.length) : key;
-      if (this.#lag.canDeny(name, observation.startedAtMs)) denied.add(key);
+      const fromMs = this.#lag.deniableFromMs(name);
+      if (fromMs <= observation.startedAtMs) denied.add(key);
+      else this.#lookAtMs = Math.min(this.#lookAtMs, fromMs);
     };
     for (const { block, releasing, leased, cooling } of node.pool.blocks()) {
       // What is being given back is its step's to report.

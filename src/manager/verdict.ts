@@ -7,7 +7,7 @@ export interface Verdict {
   readonly askCloud: boolean;
   /** EC2 denied something for the first time: ask again after a pause before believing it. */
   readonly confirm: boolean;
-  /** When EC2 shows something that may be taken over only then (wall ms); Infinity = it shows nothing of the kind. */
+  /** When EC2 shows or hides something that counts only then (wall ms); Infinity = nothing of the kind. */
   readonly lookAtMs: number;
   /** Interfaces that enid made, that nothing is known of and that EC2 showed unattached twice: leaked, to be removed. */
   readonly leaked: readonly ObservedInterface[];

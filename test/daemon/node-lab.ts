@@ -32,7 +32,7 @@ export interface NodeLab {
   readonly environment: Readonly<Record<string, string>>;
   /** Starts the daemon and waits until it is ready and nothing is under way. */
   start(): Promise<StatusReport>;
-  until(condition: (status: StatusReport) => boolean): Promise<StatusReport>;
+  until(condition: (status: StatusReport) => boolean, limitMs?: number): Promise<StatusReport>;
   /** All at once, over the daemon's socket: they arrive together on a busy machine too. */
   burst(verb: "ADD" | "DEL", pods: readonly LabPod[]): Promise<readonly PluginAnswer[]>;
   /** Through the real plugin executable. */
@@ -72,8 +72,8 @@ export async function nodeLab(options: NodeOptions): Promise<NodeLab> {
     await simulator.close();
     rmSync(folder, { recursive: true, force: true });
   });
-  const until = (condition: (status: StatusReport) => boolean) =>
-    daemon.until<StatusReport>("/v1/status", condition, LIMIT_MS);
+  const until = (condition: (status: StatusReport) => boolean, limitMs = LIMIT_MS) =>
+    daemon.until<StatusReport>("/v1/status", condition, limitMs);
   const callOf = (verb: "ADD" | "DEL" | "CHECK", pod: LabPod, stdin = configuration) => ({
     verb,
     containerId: pod.containerId,

@@ -147,7 +147,10 @@ describe("a call that EC2 carries out after enid has given it up and settled it"
     await lab.until("carried out", () => lab.mutations("AssignPrivateIpAddresses").length === 3);
     await lab.advance(beganMs + 5 * MINUTE_MS - lab.clock.nowMs());
     lab.agree();
-    expectOneLookAfter(settledMs, looks().slice(1));
+    // The look in between may lag what the step before brought, which asks for one more look a minute later.
+    const [first = 0, second, ...more] = looks().slice(1);
+    expect(more).toEqual([]);
+    expect(Math.max(first, second ?? 0) - settledMs).toBeGreaterThan(2 * MINUTE_MS - 2_000);
   });
 
   it("is not forgotten when the daemon is started anew after it was settled", async () => {

@@ -15,6 +15,15 @@ describe("a world", () => {
     expect(entries.length).toBe(outcome.events);
   });
 
+  it("is over, and told as a violation of no promise, when something in it throws", async () => {
+    const outcome = await runSeed(OPTIONS, ({ kind }) => {
+      if (kind === "fault") throw new Error("nobody may throw this");
+    });
+    expect(outcome.violations).toEqual([
+      expect.objectContaining({ seed: 5, promise: 0, text: expect.stringContaining("nobody may throw this") }),
+    ]);
+  });
+
   it("is another one with another seed, and with another number of nodes", async () => {
     const { hash } = await runSeed(OPTIONS);
     expect((await runSeed({ ...OPTIONS, seed: 6 })).hash).not.toBe(hash);

@@ -89,8 +89,18 @@ export class World {
     this.scheduler.afterStep = () => this.#look();
   }
 
-  /** Hours with faults, then peace, then the last look. A violation ends the run early. */
+  /** Hours with faults, then peace, then the last look. A violation ends the run early; whatever is thrown is one. */
   async run(): Promise<SeedOutcome> {
+    try {
+      await this.#play();
+    } catch (thrown) {
+      const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+      this.#violations.push({ seed: this.options.seed, promise: 0, atMs: this.#at(), machine: "", text });
+    }
+    return this.#outcome();
+  }
+
+  async #play(): Promise<void> {
     const { endMs, machines, workload } = this.plan;
     const lastMs = BEGINS_AT_MS + Math.min(endMs, this.options.untilMs ?? endMs);
     for (const [node, { launchMs }] of machines.entries()) {
@@ -101,7 +111,6 @@ export class World {
     await this.scheduler.run(lastMs, () => this.#isOver());
     play.stop();
     if (!this.#isOver()) await comeToRest(this, () => this.#endFaults());
-    return this.#outcome();
   }
 
   log(kind: string, text: string, machine = ""): void {
