@@ -71,7 +71,9 @@ export class Conclusions {
     node.interfaces.set(record.id, record);
     const usable = node.unusableBecause(record) === "";
     node.pool.upsertInterface({ id: record.id, index: node.poolIndex(record), usable });
-    const refused = blocks.filter((block) => !node.enter(block));
+    // An observation may have brought in meanwhile what was being written.
+    const isHeld = ({ cidr }: Block) => node.pool.block(cidr)?.block.interfaceId === record.id;
+    const refused = blocks.filter((block) => !node.enter(block) && !isHeld(block));
     if (refused.length > 0) void ledger.eventually([{ kind: "blocks-remove", cidrs: refused.map(({ cidr }) => cidr) }]);
     const held = (cidr: string) => node.pool.block(cidr)?.block.interfaceId === record.id;
     for (const block of all) if (!blocks.includes(block) && !held(block.cidr)) node.homeless.set(block.cidr, block);

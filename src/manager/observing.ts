@@ -203,13 +203,15 @@ export class Observer {
     }
     const cidrs = observedCidrs(observed).filter((cidr) => !isIpv6(cidr) || node.servesIpv6);
     const unknown = cidrs.filter((cidr) => node.pool.block(cidr) === undefined);
-    const takenOver = unknown.filter((cidr) => this.#lag.adoptableFromMs(record.id, cidr) <= startedAtMs);
+    // What a step is bringing is the step's to report.
+    const isBusy = node.isBusy(record.id);
+    const takenOver = isBusy ? [] : unknown.filter((cidr) => this.#lag.adoptableFromMs(record.id, cidr) <= startedAtMs);
     // What is still on its way back from another interface of the node can be here already.
     const arriving = cidrs.some((cidr) => {
       const held = node.pool.block(cidr);
       return held !== undefined && held.block.interfaceId !== record.id && held.releasing > 0;
     });
-    this.#adoptsLater ||= arriving;
+    this.#adoptsLater ||= arriving || (isBusy && unknown.length > 0);
     for (const cidr of unknown) {
       const fromMs = this.#lag.adoptableFromMs(record.id, cidr);
       if (fromMs > startedAtMs) this.#lookAtMs = Math.min(this.#lookAtMs, fromMs);
@@ -236,7 +238,7 @@ export class Observer {
   #holdsUnknown(observed: ObservedInterface, atMs: number): boolean {
     const { node } = this.#options;
     const record = node.interfaces.get(observed.id);
-    if (record === undefined || node.unusableBecause(record) !== "") return false;
+    if (record === undefined || node.isBusy(record.id) || node.unusableBecause(record) !== "") return false;
     const unknown = observedCidrs(observed).filter(
       (cidr) =>
         !isIpv6(cidr) && node.pool.block(cidr) === undefined && this.#lag.adoptableFromMs(record.id, cidr) <= atMs,

@@ -23,6 +23,7 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
   seed(1881, "all", "addresses of a call that took effect after it was settled stayed unknown for an hour"),
   seed(1914, "all", "the same, with a second call"),
   seed(1993, "all", "state-write-failing stayed on an idle node when the disk was well again"),
+  seed(2295, "all", "what a look at EC2 brought in while its step was written on a slow disk left the disk again"),
   seed(3794, "all", "after a restart, describes that lag made a node drop a prefix that it had just taken"),
   seed(4340, "all", "a describe that lagged by more than a minute brought back addresses that had been given back"),
 ];
