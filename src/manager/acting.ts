@@ -248,7 +248,7 @@ export class Actor {
         const settle = () => provider.settle(running.intent, how, this.#progress(running, signal), signal);
         const isLeft = how === "undo" && isLookedAtAnew(step);
         const outcome = isLeft ? UNDONE : await activities.patiently(settle(), signal);
-        await this.#conclusions.conclude(running, outcome);
+        await this.#conclusions.conclude(running, this.#options.observer.believable(outcome));
         this.#options.lookLater();
         if (outcome.kind !== "undone") this.#succeeded(step, begunAtMs);
       },

@@ -1,5 +1,6 @@
 import type { Clock } from "../adapters/index.ts";
 import { LIMITS } from "./limits.ts";
+import type { StepOutcome } from "./ports/index.ts";
 
 const LONG_AGO = Number.NEGATIVE_INFINITY;
 
@@ -71,10 +72,35 @@ export class Lag {
     return Math.max((this.#cameAtMs.get(name) ?? LONG_AGO) + LIMITS.lagMs, this.#deniesFromMs);
   }
 
+  /**
+   * An outcome that was found by a describe, without what was given back lately: one that lags shows it as if the step had
+   * brought it. Should EC2 have given it anew, a later observation finds it.
+   */
+  believable(outcome: StepOutcome): StepOutcome {
+    if (outcome.kind !== "done") return outcome;
+    const { id, addresses, prefixes, ipv6Prefixes } = outcome.interface;
+    const nowMs = this.#clock.nowMs();
+    const isBelieved = (cidr: string) => this.wentBeforeMs(id, cidr) <= nowMs;
+    return {
+      ...outcome,
+      added: outcome.added.filter(isBelieved),
+      interface: {
+        ...outcome.interface,
+        addresses: addresses.filter((address) => isBelieved(`${address}/32`)),
+        prefixes: prefixes.filter(isBelieved),
+        ...(ipv6Prefixes === undefined ? {} : { ipv6Prefixes: ipv6Prefixes.filter(isBelieved) }),
+      },
+    };
+  }
+
   /** An observation that began before, and shows the block on the interface, may show what was. */
   adoptableFromMs(interfaceId: string, cidr: string): number {
-    const wentAtMs = this.#wentAtMs.get(placed(interfaceId, cidr)) ?? LONG_AGO;
-    return Math.max(this.#adoptsFromMs, wentAtMs + LIMITS.adoptionLagMs);
+    return Math.max(this.#adoptsFromMs, this.wentBeforeMs(interfaceId, cidr));
+  }
+
+  /** The same, as far as this process gave the block back itself; long ago when it did not. */
+  wentBeforeMs(interfaceId: string, cidr: string): number {
+    return (this.#wentAtMs.get(placed(interfaceId, cidr)) ?? LONG_AGO) + LIMITS.adoptionLagMs;
   }
 
   #forget(): void {

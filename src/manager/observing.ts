@@ -14,6 +14,7 @@ import type {
   Observation,
   ObservationSource,
   ObservedInterface,
+  StepOutcome,
   Telemetry,
 } from "./ports/index.ts";
 import type { Promises } from "./promises.ts";
@@ -77,6 +78,11 @@ export class Observer {
   gaveBack(interfaceId: string, cidrs: readonly string[]): void {
     this.#lag.went(interfaceId, cidrs);
     this.#forgetLost();
+  }
+
+  /** What settling found by looking at EC2, without what may only be shown still. */
+  believable(outcome: StepOutcome): StepOutcome {
+    return this.#lag.believable(outcome);
   }
 
   /** The interface was removed: an observation that lags shows it still. */

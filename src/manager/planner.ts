@@ -85,7 +85,7 @@ export class Planner {
       steps.filter((step) => !isGrowth(step) || (fresh && !this.#repeats && !(patient && onlyFillsBuffer(step)))),
       nowMs,
     );
-    if (steps.length > 0 && begun === steps.length) this.#repeat(facts, nowMs);
+    if (steps.length > 0 && begun === steps.length && !this.#makesPlace(steps)) this.#repeat(facts, nowMs);
     // What is not settled yet may be the very thing that failed.
     if (steps.length === 0 && shortfall?.kind !== "blocked" && node.intents.size === 0)
       restraint.rest(() => this.#couldGiveBack(input));
@@ -240,6 +240,11 @@ export class Planner {
     }
     this.#shortSinceMs ??= nowMs;
     return nowMs - this.#shortSinceMs < LIMITS.refillLongestMs;
+  }
+
+  /** Single addresses that go without being beyond the watermarks make place for prefixes: what comes for them is asked next. */
+  #makesPlace(steps: Plan["steps"]): boolean {
+    return this.#options.givingBack.count() === 0 && steps.some(({ kind }) => kind === "release-blocks");
   }
 
   /** Promise 8: with its steps under way, the plan that was carried out whole is followed by one that does not grow. */

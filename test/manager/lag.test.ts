@@ -39,6 +39,23 @@ describe("what changed lately", () => {
     expect(lag.adoptableFromMs("eni-1", "10.0.0.1/32")).toBeLessThanOrEqual(nowMs);
   });
 
+  it("is not brought back by a step that was settled by a describe which lags", () => {
+    lag.went("eni-1", ["10.0.0.1/32", "10.0.1.0/28"]);
+    const outcome = {
+      kind: "done",
+      added: ["10.0.0.1/32", "10.0.0.2/32", "10.0.1.0/28"],
+      interface: { id: "eni-1", addresses: ["10.0.0.1", "10.0.0.2"], prefixes: ["10.0.1.0/28", "10.0.2.0/28"] },
+    } as unknown as Parameters<Lag["believable"]>[0];
+    expect(lag.believable(outcome)).toEqual({
+      kind: "done",
+      added: ["10.0.0.2/32"],
+      interface: { id: "eni-1", addresses: ["10.0.0.2"], prefixes: ["10.0.2.0/28"] },
+    });
+    nowMs += LIMITS.adoptionLagMs;
+    expect(lag.believable(outcome)).toEqual(outcome);
+    expect(lag.believable({ kind: "undone" })).toEqual({ kind: "undone" });
+  });
+
   it("does not come back by a process that does not know what the one before gave back", () => {
     expect(lag.adoptableFromMs("eni-1", "10.0.0.1/32")).toBeLessThanOrEqual(nowMs);
     lag.followsAnother();

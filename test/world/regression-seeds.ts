@@ -26,6 +26,9 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
   seed(2295, "all", "what a look at EC2 brought in while its step was written on a slow disk left the disk again"),
   seed(3794, "all", "after a restart, describes that lag made a node drop a prefix that it had just taken"),
   seed(4340, "all", "a describe that lagged by more than a minute brought back addresses that had been given back"),
+  seed(7356, "all", "an address was taken for given back because EC2 said NotFound of an interface that is there"),
+  seed(8027, "all", "settling a call by a describe that lags brought back addresses that had been given back"),
+  seed(9073, "all", "a plan that makes place for a prefix was taken for one that does not repeat to nothing"),
 ];
 
 function seed(number: number, faults: "all" | "none", found: string): RegressionSeed {

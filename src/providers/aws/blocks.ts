@@ -98,10 +98,17 @@ export async function releaseBlocks(
     });
   } catch (error) {
     if (symptomOf(error) !== "interface-unknown") throw error;
+    // Not believed without a look: what EC2 has still on it would be nobody's.
+    if (await isThere(context, interfaceId, signal)) throw error;
   }
   const now = context.memory.get(interfaceId) ?? known;
   context.memory.put({ ...now, ...without(now, released) });
   return gone;
+}
+
+async function isThere({ ec2 }: StepContext, interfaceId: string, signal?: AbortSignal): Promise<boolean> {
+  const found = await ec2.describeInterfaces({ "network-interface-id": [interfaceId] }, signal);
+  return found.length > 0;
 }
 
 /** Blocks of one family, in one call. */
