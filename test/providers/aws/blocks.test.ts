@@ -188,6 +188,17 @@ describe("giving addresses back", () => {
     expect(await node.provider.execute(intentOf(step), new Progress().report)).toMatchObject({ kind: "gone" });
   });
 
+  it("is not done because EC2 says NotFound of an interface that is there", async () => {
+    const node = await readyNode();
+    const added = await add(node, 2);
+    node.fault("UnassignPrivateIpAddresses", { kind: "error", code: "InvalidNetworkInterfaceID.NotFound" });
+    const { failure, intent } = await failedExecute(node, intentOf(releaseStep(PRIMARY, added)));
+    expect(failure).toMatchObject({ class: "gone", effect: "none" });
+    expect(cidrs(carried(node))).toEqual([...added].sort());
+    expect(await settled(node, intent, "finish")).toEqual({ kind: "gone", cidrs: added, interfaceId: PRIMARY });
+    expect(carried(node)).toEqual([]);
+  });
+
   it("refuses to give back the primary address", async () => {
     const node = await readyNode();
     const { error, failure } = await failedExecute(node, intentOf(releaseStep(PRIMARY, ["10.64.0.10/32"])));
