@@ -101,11 +101,7 @@ function worldRows(worlds: WorldSpeed): [string, string, string?][] {
     ["simulated node-hours/s, without pods", thousands(nodeHoursPerSecond.idle)],
     ["simulated node-hours/s, drawn pods", thousands(nodeHoursPerSecond.pods), drawn],
     ["simulated node-hours/s, drawn pods and all faults", thousands(nodeHoursPerSecond.faults)],
-    [
-      `simulated node-hours/s, drawn pods, ${inThreads.threads} threads`,
-      thousands(inThreads.nodeHoursPerSecond),
-      "their sum",
-    ],
+    [`simulated node-hours/s, drawn pods, ${inThreads.threads} threads`, thousands(inThreads.pods), "their sum"],
     ["simulated starts/s, launch to ready", thousands(startsPerSecond)],
   ];
 }

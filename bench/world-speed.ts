@@ -26,8 +26,8 @@ const WORKERS = 2;
 export interface WorldSpeed {
   /** Simulated node-hours per wall second, each in one process: no pods at all; drawn pods; drawn pods and all faults. */
   readonly nodeHoursPerSecond: { readonly idle: number; readonly pods: number; readonly faults: number };
-  /** The drawn pods in so many threads at a time: the sum, which is what `enid simulate --workers` comes to. */
-  readonly inThreads: { readonly threads: number; readonly nodeHoursPerSecond: number };
+  /** In so many threads at a time, the sum: no pods at all, and drawn pods, which is what `enid simulate --workers` comes to. */
+  readonly inThreads: { readonly threads: number; readonly idle: number; readonly pods: number };
   /** Events of a node-hour with drawn pods, and pods. */
   readonly eventsPerNodeHour: number;
   readonly podsPerNodeHour: number;
@@ -47,25 +47,34 @@ interface Run {
 export async function measureWorldSpeed(share = 1): Promise<WorldSpeed> {
   const pods = await runPods(share);
   const faults = await runSeeds(seedsUpTo(FAULTY_SEEDS * share), FAULTY_NODES, FAULTY_HOURS, "all");
-  const idle = await timed(() => scenario({ nodes: IDLE_NODES, hours: Math.ceil(IDLE_HOURS * share), until: "end" }));
+  const idle = await runIdle(share);
   const starting = Math.ceil(STARTING_NODES * share);
   const starts = await timed(() => scenario({ nodes: starting, hours: 2, until: "all-ready" }));
   if (!starts.answer.complete) throw new Error(`${starts.answer.nodes.ready} of ${starting} nodes became ready`);
-  const threads = await Promise.all(Array.from({ length: WORKERS }, () => inThread(share)));
+  const idleThreads = await inThreads("idle", share);
+  const podThreads = await inThreads("pods", share);
   return {
     nodeHoursPerSecond: {
-      idle: rate(IDLE_NODES * Math.ceil(IDLE_HOURS * share), idle.seconds),
+      idle: rate(idle.nodeHours, idle.seconds),
       pods: rate(pods.nodeHours, pods.seconds),
       faults: rate(faults.nodeHours, faults.seconds),
     },
     inThreads: {
       threads: WORKERS,
-      nodeHoursPerSecond: threads.reduce((sum, { nodeHours, seconds }) => sum + rate(nodeHours, seconds), 0),
+      idle: idleThreads,
+      pods: podThreads,
     },
     eventsPerNodeHour: Math.round(pods.events / pods.nodeHours),
     podsPerNodeHour: round(pods.pods / pods.nodeHours, 1),
     startsPerSecond: rate(starting, starts.seconds),
   };
+}
+
+async function runIdle(share: number): Promise<Run> {
+  const hours = Math.ceil(IDLE_HOURS * share);
+  const { seconds, answer } = await timed(() => scenario({ nodes: IDLE_NODES, hours, until: "end" }));
+  const { simulatedHours: nodeHours, steps: events } = answer.report;
+  return { seconds, nodeHours, events, pods: 0 };
 }
 
 function runPods(share: number): Promise<Run> {
@@ -114,8 +123,16 @@ function rate(count: number, seconds: number): number {
   return Math.round(count / seconds);
 }
 
-async function inThread(share: number): Promise<Run> {
-  const worker = new Worker(new URL(import.meta.url), { workerData: share });
+type Kind = "idle" | "pods";
+
+/** Node-hours per second, summed over the threads. */
+async function inThreads(kind: Kind, share: number): Promise<number> {
+  const runs = await Promise.all(Array.from({ length: WORKERS }, () => inThread(kind, share)));
+  return runs.reduce((sum, { nodeHours, seconds }) => sum + rate(nodeHours, seconds), 0);
+}
+
+async function inThread(kind: Kind, share: number): Promise<Run> {
+  const worker = new Worker(new URL(import.meta.url), { workerData: { kind, share } });
   try {
     const [run] = (await once(worker, "message")) as [Run];
     return run;
@@ -125,7 +142,8 @@ async function inThread(share: number): Promise<Run> {
 }
 
 if (!isMainThread && parentPort !== null) {
-  parentPort.postMessage(await runPods(workerData as number));
+  const { kind, share } = workerData as { kind: Kind; share: number };
+  parentPort.postMessage(await (kind === "idle" ? runIdle(share) : runPods(share)));
 } else if (import.meta.main) {
   const figures = await measureWorldSpeed(process.argv.includes("--quick") ? 0.25 : 1);
   process.stdout.write(`${JSON.stringify(figures, undefined, 2)}\n`);
