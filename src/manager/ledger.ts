@@ -27,8 +27,7 @@ export class Ledger {
   readonly #clock: Clock;
   readonly #degradations: Degradations;
   readonly #telemetry: Telemetry;
-  /** Something that the store holds already, to be written anew; undefined: nothing, or it is just being changed. */
-  restated: () => Change | undefined = () => undefined;
+  #restated: () => Change | undefined = () => undefined;
   /** What the disk refused, in order. */
   #backlog: Batch[] = [];
   #nextOrder = 0;
@@ -44,6 +43,11 @@ export class Ledger {
     this.#clock = clock;
     this.#degradations = degradations;
     this.#telemetry = telemetry;
+  }
+
+  /** Who can say anew what the store holds already; it says undefined when there is nothing, or it is just being changed. */
+  probesWith(restated: () => Change | undefined): void {
+    this.#restated = restated;
   }
 
   /** What the store held at the start. */
@@ -108,7 +112,7 @@ export class Ledger {
   }
 
   async #write(batch: Batch): Promise<void> {
-    const probe = batch.isProbe === true ? this.restated() : undefined;
+    const probe = batch.isProbe === true ? this.#restated() : undefined;
     if (batch.isProbe === true && probe === undefined) {
       this.#keep(batch);
       return;

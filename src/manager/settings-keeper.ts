@@ -63,7 +63,7 @@ export class SettingsKeeper {
     this.#telemetry = options.telemetry;
     this.#promises = options.promises;
     this.#servesNodeRanges = options.servesNodeRanges;
-    options.ledger.restated = () => this.#restated();
+    options.ledger.probesWith(() => this.#restated());
   }
 
   get settings(): Settings {

@@ -46,8 +46,9 @@ export function sparePrefixAddresses(input: PlanInput): number {
  * watermarks anyway, never below min-allocate, and only if the prefixes then fit under max-allocate.
  */
 export function makePlace(input: PlanInput, demand: Demand, room: Room): ReleaseBlocksStep | undefined {
-  if (demand.recovery === 0 || demand.excess > 0 || input.giveBack === undefined) return undefined;
-  if (input.giveBack.uselessOnly === true) return undefined;
+  const { giveBack } = input;
+  if (giveBack === undefined || giveBack.uselessOnly === true) return undefined;
+  if (demand.recovery === 0 || demand.excess > 0) return undefined;
   if (input.waiting > 0 || input.pending > 0 || room.carrying.some(({ busy = false }) => busy)) return undefined;
   const size = addressesIn("prefix");
   const spare = input.available - input.watermarks.minAllocate;

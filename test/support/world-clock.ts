@@ -1,4 +1,5 @@
 import type { Cancel, Clock } from "../../src/adapters/index.ts";
+import { ProcessClock as EngineProcessClock } from "../../src/simulator/engine/index.ts";
 
 interface Timer {
   readonly atMs: number;
@@ -90,40 +91,15 @@ export class WorldClock implements Clock {
   }
 }
 
-/** The clock as one process has it: once the process is dead, nothing that it waited for comes. */
-export class ProcessClock implements Clock {
-  readonly #clock: WorldClock;
-  #dead = false;
-  /** Timers that fired: how busy the process is. */
+/** The clock as one process has it, which also tells how busy the process is. */
+export class ProcessClock extends EngineProcessClock {
+  /** Timers that fired. */
   fired = 0;
 
-  constructor(clock: WorldClock) {
-    this.#clock = clock;
-  }
-
-  cut(): void {
-    this.#dead = true;
-  }
-
-  nowMs(): number {
-    return this.#clock.nowMs();
-  }
-
-  monotonicMs(): number {
-    return this.#clock.monotonicMs();
-  }
-
-  after(delayMs: number, callback: () => void): Cancel {
-    return this.#clock.after(delayMs, () => {
-      if (this.#dead) return;
+  override after(delayMs: number, callback: () => void): Cancel {
+    return super.after(delayMs, () => {
       this.fired += 1;
       callback();
-    });
-  }
-
-  nextTurn(callback: () => void): void {
-    this.#clock.nextTurn(() => {
-      if (!this.#dead) callback();
     });
   }
 }

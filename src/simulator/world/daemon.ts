@@ -1,20 +1,19 @@
 import type { Clock } from "../../adapters/index.ts";
-import type { CniCall, Served } from "../../handoff/cni/index.ts";
 import {
+  type CniCall,
   type DeletionQueue,
   type DeletionWatch,
   replayDeletions,
+  type Served,
   serveCall,
   watchDeletions,
 } from "../../handoff/cni/index.ts";
-import { type ConfigurationOffer, type EnidEvent, Manager, type Telemetry } from "../../manager/index.ts";
-import { createAwsProvider } from "../../providers/aws/index.ts";
-import { createDirectAccess } from "../direct/index.ts";
-import { type Dice, ProcessClock } from "../engine/index.ts";
+import type { ConfigurationOffer, EnidEvent, Manager } from "../../manager/index.ts";
+import type { Dice } from "../engine/index.ts";
 import type { FaultEffect, Parameters, SimulatedCloud } from "../index.ts";
-import type { Cut, ProcessStore, WorldDisk } from "./disk/index.ts";
+import type { Cut, WorldDisk } from "./disk/index.ts";
+import { Life } from "./life.ts";
 import type { Weakness } from "./options.ts";
-import { weakenedPool, weakenedProvider } from "./weakness.ts";
 
 export interface DaemonOptions {
   readonly cloud: SimulatedCloud;
@@ -42,98 +41,61 @@ export interface DaemonWatcher {
 }
 
 /**
- * One life of the production daemon on a simulated machine: the real manager, the real AWS provider, the real decoding of
- * CNI requests. What it does to the world goes through ports that fall silent when the life is cut.
+ * One life of the production daemon on a simulated machine: manager and provider, with the hand-off before them (the real
+ * decoding of CNI requests, the queue of deletions).
  */
 export class Daemon {
-  readonly manager: Manager;
-  readonly store: ProcessStore;
   readonly #options: DaemonOptions;
-  readonly #clock: ProcessClock;
-  readonly #access: ReturnType<typeof createDirectAccess>;
-  readonly #telemetry: Telemetry;
-  #dead = false;
+  readonly #life: Life;
   #listening = false;
   #deletionWatch: DeletionWatch | undefined;
 
   /** Errors: those of opening the state. */
   constructor(options: DaemonOptions) {
-    const { cloud, instanceId, accessKeyId, machineName, bootId, dice, disk, weakness, watcher } = options;
+    const { accessKeyId, watcher } = options;
     this.#options = options;
-    this.#clock = new ProcessClock(options.clock);
-    const clock = this.#clock;
-    this.store = disk.open({
-      clock,
-      dice: dice.fork("disk"),
+    this.#life = new Life({
+      ...options,
+      event: (event) => watcher.event(event),
       moment: () => watcher.moment(),
-      ...(weakness === "early-reply" || weakness === "no-intents" ? { weakness } : {}),
-    });
-    this.#telemetry = {
-      event: (event) => {
-        if (!this.#dead) watcher.event(event);
+      access: {
+        accessKeyId,
+        faultOf: (action, parameters) => {
+          watcher.moment();
+          return this.dead ? undefined : watcher.sending(action, parameters);
+        },
+        beforeEffect: (action, parameters) => watcher.calling(action, parameters),
+        afterEffect: () => watcher.moment(),
       },
-      cloudCall: () => undefined,
-      served: () => undefined,
-    };
-    const telemetry = this.#telemetry;
-    this.#access = createDirectAccess({
-      cloud,
-      // The cloud's part of a call goes on when the process has died.
-      clock: options.clock,
-      random: dice.fork("ec2"),
-      instanceId,
-      accessKeyId,
-      faultOf: (action, parameters) => {
-        watcher.moment();
-        return this.#dead ? undefined : watcher.sending(action, parameters);
-      },
-      beforeEffect: (action, parameters) => {
-        watcher.calling(action, parameters);
-      },
-      afterEffect: () => watcher.moment(),
     });
-    const random = dice.fork("daemon");
-    const provider = createAwsProvider({ clock, random, telemetry, environment: {}, direct: this.#access });
-    this.manager = new Manager({
-      provider: weakenedProvider(provider, weakness),
-      store: this.store,
-      clock,
-      random,
-      telemetry,
-      bootId,
-      nodeName: machineName,
-      ...weakenedPool(weakness),
-    });
+  }
+
+  get manager(): Manager {
+    return this.#life.manager;
   }
 
   /** The socket answers. */
   get up(): boolean {
-    return this.#listening && !this.#dead;
+    return this.#listening && !this.dead;
   }
 
   get dead(): boolean {
-    return this.#dead;
+    return this.#life.over;
   }
 
   /** As the daemon starts: state and settings, then the deletions that wait, then the socket. */
   async start(offer: ConfigurationOffer): Promise<void> {
-    await this.manager.start(offer);
-    const deletions = {
-      queue: this.#options.deletions,
-      service: this.manager,
-      telemetry: this.#telemetry,
-      clock: this.#clock,
-    };
+    const { manager, telemetry, clock } = this.#life;
+    await manager.start(offer);
+    const deletions = { queue: this.#options.deletions, service: manager, telemetry, clock };
     await replayDeletions(deletions);
-    if (this.#dead) return;
+    if (this.dead) return;
     this.#listening = true;
     this.#deletionWatch = watchDeletions(deletions);
   }
 
-  /** Addresses that the node holds and no pod has. */
   idleAddresses(): number {
-    const { free, cooling } = this.manager.counts();
-    return free + cooling;
+    return this.#life.idleAddresses();
   }
 
   /** Settles only while the daemon lives. */
@@ -141,25 +103,19 @@ export class Daemon {
     return new Promise((resolve) => {
       void serveCall(call, this.manager, signal).then((served) => {
         this.#options.watcher.moment();
-        if (!this.#dead) resolve(served);
+        if (!this.dead) resolve(served);
       });
     });
   }
 
-  /** Between two instructions: what it sent is carried out, what it hears is lost, what it still does reaches nobody. */
   cut(how: Cut): void {
-    if (this.#dead) return;
-    this.#dead = true;
-    this.#clock.cut();
-    this.#access.cut();
-    this.store.cut(how);
+    this.#life.cut(how);
   }
 
   /** Stops in order, as systemd asks a daemon to. Resolves once the state is closed. */
   async stop(graceMs: number): Promise<void> {
     this.#listening = false;
     await this.#deletionWatch?.stop();
-    await this.manager.stop(graceMs);
-    this.#dead = true;
+    await this.#life.stop(graceMs);
   }
 }

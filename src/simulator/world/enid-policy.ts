@@ -1,12 +1,9 @@
 import { EnidError } from "../../errors.ts";
 import type { AddAnswer, AddRequest } from "../../handoff/cni/index.ts";
-import { Manager, type Telemetry } from "../../manager/index.ts";
 import type { Attachment, Lease, Pod } from "../../pool/index.ts";
-import { createAwsProvider } from "../../providers/aws/index.ts";
-import { createDirectAccess } from "../direct/index.ts";
-import { ProcessClock } from "../engine/index.ts";
 import type { Agent, FleetContext, NodeContext, Policy, PolicyFleet } from "../scenario/index.ts";
-import { createMemoryDisk, type ProcessStore, type WorldDisk } from "./disk/index.ts";
+import { createMemoryDisk, type WorldDisk } from "./disk/index.ts";
+import { Life } from "./life.ts";
 import { configurationOf } from "./sections-text.ts";
 
 /** enid itself: the production manager and AWS provider on every node. */
@@ -36,69 +33,46 @@ class EnidFleet implements PolicyFleet {
 }
 
 class EnidAgent implements Agent {
-  readonly #manager: Manager;
-  readonly #clock: ProcessClock;
-  readonly #store: ProcessStore;
-  readonly #access: ReturnType<typeof createDirectAccess>;
-  #dead = false;
+  readonly #life: Life;
 
-  constructor(world: FleetContext, node: NodeContext, disk: WorldDisk) {
-    const { cloud, log } = world;
-    const { instanceId, dice } = node;
-    const clock = new ProcessClock(node.clock);
-    this.#clock = clock;
-    this.#store = disk.open({ clock, dice: dice.fork("disk") });
-    this.#access = createDirectAccess({ cloud, clock: world.clock, random: dice.fork("ec2"), instanceId });
-    const random = dice.fork("daemon");
-    const telemetry: Telemetry = {
+  constructor({ cloud, log }: FleetContext, node: NodeContext, disk: WorldDisk) {
+    this.#life = new Life({
+      ...node,
+      cloud,
+      machineName: node.name,
+      disk,
       event: ({ name, level, message }) => {
-        if (!this.#dead && level !== "info") log("event", `${name}: ${message}`, node.node);
+        if (level !== "info") log("event", `${name}: ${message}`, node.node);
       },
-      cloudCall: () => undefined,
-      served: () => undefined,
-    };
-    const provider = createAwsProvider({ clock, random, telemetry, environment: {}, direct: this.#access });
-    this.#manager = new Manager({
-      provider,
-      store: this.#store,
-      clock,
-      random,
-      telemetry,
-      bootId: node.bootId,
-      nodeName: node.name,
     });
-    this.#manager.start({ kind: "valid", configuration: configurationOf(node.settings) }).catch((thrown: unknown) => {
+    const offer = { kind: "valid", configuration: configurationOf(node.settings) } as const;
+    this.#life.manager.start(offer).catch((thrown: unknown) => {
       const error = thrown instanceof EnidError ? `${thrown.code}: ${thrown.message}` : String(thrown);
       log("event", `does not start: ${error}`, node.node);
     });
   }
 
   add(request: AddRequest, signal?: AbortSignal): Promise<AddAnswer> {
-    return this.#manager.add(request, signal);
+    return this.#life.manager.add(request, signal);
   }
 
   remove(attachment: Attachment, pod?: Pod): Promise<void> {
-    return this.#manager.remove(attachment, pod);
+    return this.#life.manager.remove(attachment, pod);
   }
 
   lookup(attachment: Attachment): Lease | undefined {
-    return this.#manager.lookup(attachment);
+    return this.#life.manager.lookup(attachment);
   }
 
   notReady(): EnidError | undefined {
-    return this.#manager.notReady();
+    return this.#life.manager.notReady();
   }
 
   idleAddresses(): number {
-    const { free, cooling } = this.#manager.counts();
-    return free + cooling;
+    return this.#life.idleAddresses();
   }
 
   cut(): void {
-    if (this.#dead) return;
-    this.#dead = true;
-    this.#clock.cut();
-    this.#access.cut();
-    this.#store.cut("crash");
+    this.#life.cut("crash");
   }
 }

@@ -1,6 +1,5 @@
 import { EnidError } from "../../errors.ts";
-import type { CniCall, Served } from "../../handoff/cni/index.ts";
-import { createMemoryDeletionQueue } from "../../handoff/cni/index.ts";
+import { type CniCall, createMemoryDeletionQueue, type Served } from "../../handoff/cni/index.ts";
 import type { ConfigurationOffer, EnidEvent } from "../../manager/index.ts";
 import { type Dice, MachineClock, type Scheduler } from "../engine/index.ts";
 import type { Parameters, SimulatedCloud } from "../index.ts";
@@ -150,10 +149,6 @@ export class Machine {
     return !this.#off;
   }
 
-  get file(): File {
-    return this.#file;
-  }
-
   /** What the file says when it is whole. */
   get sections(): NodeSections {
     return this.#sections;
@@ -197,7 +192,7 @@ export class Machine {
     const stopped = daemon.stop(STOP_GRACE_MS).then(() => {
       if (daemon !== this.#daemon) return;
       this.#daemon = undefined;
-      for (const listener of [...this.#cutListeners]) listener();
+      this.#breakConnections();
       this.#startDaemon(this.#dice("restart").between(0, RESTART_MS.most));
     });
     stopped.catch((thrown: unknown) => {
@@ -352,6 +347,10 @@ export class Machine {
     this.#daemon = undefined;
     if (daemon === undefined || daemon.dead) return;
     daemon.cut(how);
+    this.#breakConnections();
+  }
+
+  #breakConnections(): void {
     for (const listener of [...this.#cutListeners]) listener();
   }
 
@@ -376,11 +375,8 @@ export class Machine {
 
   #offerOf(file: File): ConfigurationOffer {
     if (file.kind === "valid") return { kind: "valid", configuration: configurationOf(file.sections) };
-    const error =
-      file.kind === "missing"
-        ? new EnidError("ENID_CONFIG_UNREADABLE", { file: "05-enid.conf", detail: "no such file" })
-        : new EnidError("ENID_CONFIG_UNREADABLE", { file: "05-enid.conf", detail: "broken by the world" });
-    return { kind: file.kind, error };
+    const detail = file.kind === "missing" ? "no such file" : "broken by the world";
+    return { kind: file.kind, error: new EnidError("ENID_CONFIG_UNREADABLE", { file: "05-enid.conf", detail }) };
   }
 
   /** A stream for one purpose at this point of the machine's life. */

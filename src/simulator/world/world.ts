@@ -42,7 +42,8 @@ export class World {
   readonly #touched = new Set<Machine>();
   readonly #endOfFault = new Map<FaultPlan, () => void>();
   readonly #cordoned = new Set<number>();
-  #podsOn: Set<string>[] = [];
+  /** UIDs of the pods that the scheduler has placed, by node. */
+  readonly #podsOn: readonly Set<string>[];
 
   /** `folder`: for real disks. Absent = every disk is in memory. */
   constructor(options: SeedOptions, listener?: (entry: LogEntry) => void, folder?: string) {
@@ -94,8 +95,9 @@ export class World {
     try {
       await this.#play();
     } catch (thrown) {
-      const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-      this.#violations.push({ seed: this.options.seed, promise: 0, atMs: this.#at(), machine: "", text });
+      // Not by `broken`: it may be the log's listener that throws.
+      const violation = { seed: this.options.seed, promise: 0, atMs: this.#at(), machine: "", text: textOf(thrown) };
+      this.#violations.push(violation);
     }
     return this.#outcome();
   }
@@ -232,10 +234,7 @@ export class World {
       },
       touched: (machine) => this.#touched.add(machine),
       log: (machine, kind, text) => this.log(kind, text, machine.name),
-      failed: (machine, thrown) => {
-        const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-        this.broken(machine.name, { promise: 0, text });
-      },
+      failed: (machine, thrown) => this.broken(machine.name, breach(0, textOf(thrown))),
     };
   }
 
@@ -280,6 +279,10 @@ export class World {
       ...this.#measures.outcome(this.cloud),
     };
   }
+}
+
+function textOf(thrown: unknown): string {
+  return thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
 }
 
 function nameOf({ namespace, name }: PodIdentity): string {

@@ -1,3 +1,4 @@
+import { DEFAULT_LIMITS } from "../../../providers/aws/index.ts";
 import type { Machine } from "../machine.ts";
 import { type Breach, breach } from "./breach.ts";
 
@@ -7,8 +8,9 @@ interface Level {
   life: number;
 }
 
-/** The share of the account's bucket that a node may use, and what it is allowed beyond for the edges of its own bucket. */
-const SHARE = 0.25;
+/** The share of the account's bucket that a node may use. */
+const SHARE = DEFAULT_LIMITS.bucketShare;
+/** What it is allowed beyond that, for the edges of its own bucket. */
 const SLACK = 1;
 
 /** Published capacity and refill of an action's bucket. */
