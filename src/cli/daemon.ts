@@ -11,7 +11,7 @@ import {
   replayDeletions,
   watchDeletions,
 } from "../handoff/cni/index.ts";
-import { type ConfigurationOffer, Manager, type Provider } from "../manager/index.ts";
+import { type ConfigurationOffer, Manager, type Provider, type Reach, type Sandboxes } from "../manager/index.ts";
 import { openSqliteStore } from "../state/index.ts";
 import { healthRoutes, type NodeTelemetry } from "../telemetry/index.ts";
 import { feedConfiguration, readOffer } from "./configuration-feed.ts";
@@ -31,6 +31,10 @@ export interface DaemonOptions {
   /** Identity of this boot of the machine. */
   readonly bootId: string;
   readonly createProvider: () => Provider;
+  /** What makes pod addresses reachable on this node. Absent = nothing does, or somebody else. */
+  readonly reaches?: readonly Reach[];
+  /** How sandboxes are looked at. Absent = they are not. */
+  readonly sandboxes?: Sandboxes;
   /** From one look at the configuration file to the next; by default that of the watch. */
   readonly pollMs?: number;
   readonly telemetry: NodeTelemetry;
@@ -89,7 +93,10 @@ async function composeManager(options: DaemonOptions): Promise<Manager> {
   const store = openSqliteStore({ file: path.join(options.stateDir, STATE_FILE), clock });
   try {
     const provider = options.createProvider();
-    return new Manager({ provider, store, clock, random, telemetry, bootId, nodeName: hostname() });
+    const { reaches = [], sandboxes } = options;
+    const nodeName = hostname();
+    const own = { provider, store, clock, random, telemetry, bootId, nodeName, reaches };
+    return new Manager(sandboxes === undefined ? own : { ...own, sandboxes });
   } catch (thrown) {
     await store.close();
     throw thrown;

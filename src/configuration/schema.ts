@@ -1,4 +1,5 @@
 import { Ajv2020, type AnySchemaObject, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
+import bgp from "../../schemas/bgp.schema.json" with { type: "json" };
 import definitions from "../../schemas/definitions.schema.json" with { type: "json" };
 import eni from "../../schemas/eni.schema.json" with { type: "json" };
 import eniConfiguration from "../../schemas/eni-configuration.schema.json" with { type: "json" };
@@ -7,7 +8,7 @@ import networkConfiguration from "../../schemas/network-configuration.schema.jso
 import networkConfigurationList from "../../schemas/network-configuration-list.schema.json" with { type: "json" };
 import type { SettingName } from "./types.ts";
 
-/** What a key of `eni` or `ipam` is to enid; the annotation "x-enid" in the schemas. */
+/** What a key of `eni`, `ipam` or `bgp` is to enid; the annotation "x-enid" in the schemas. */
 export type Role =
   /** A setting: it has a default, an origin, and can be overridden. */
   | "setting"
@@ -19,7 +20,7 @@ export type Role =
   | "unread"
   | "other";
 
-/** One key of `eni` or `ipam` as the schema describes it. */
+/** One key of `eni`, `ipam` or `bgp` as the schema describes it. */
 export interface KeySchema {
   readonly section: SectionName;
   readonly key: string;
@@ -34,7 +35,7 @@ export interface KeySchema {
   readonly type: "integer" | "boolean" | "array" | "object" | "string" | undefined;
 }
 
-export type SectionName = "eni" | "ipam";
+export type SectionName = "eni" | "ipam" | "bgp";
 
 interface Definition {
   readonly title: string;
@@ -60,8 +61,8 @@ function keysOf(section: SectionName, schema: { readonly properties: object }): 
   });
 }
 
-/** All keys of `eni` and `ipam`, in the order of the schemas. */
-export const keySchemas: readonly KeySchema[] = [...keysOf("eni", eni), ...keysOf("ipam", ipam)];
+/** All keys of `eni`, `ipam` and `bgp`, in the order of the schemas. */
+export const keySchemas: readonly KeySchema[] = [...keysOf("eni", eni), ...keysOf("ipam", ipam), ...keysOf("bgp", bgp)];
 
 /** Keys that a configuration of cilium-cni may have beside `eni` and `ipam`: CNI's and Cilium's. */
 export const pluginKeys: readonly string[] = Object.keys(networkConfiguration.properties);
@@ -124,6 +125,7 @@ function makeAjv(): Ajv2020 {
     definitions,
     eni,
     ipam,
+    bgp,
     networkConfiguration,
     networkConfigurationList,
     eniConfiguration,

@@ -20,7 +20,7 @@ export interface Section {
 }
 
 const PLUGIN_TYPE = "cilium-cni";
-const SECTIONS: readonly SectionName[] = ["eni", "ipam"];
+const SECTIONS: readonly SectionName[] = ["eni", "ipam", "bgp"];
 
 /** Finds the part as Cilium does, and says what of the file would be lost that way. `document` holds an object. */
 export function findSection(document: JsonDocument): Section {

@@ -11,9 +11,11 @@ export const defaultSettings = {
   "max-above-watermark": 0,
   "static-ip-tags": {},
   podCIDRs: [],
+  "excluded-addresses": [],
   "cooling-seconds": 30,
   "add-wait-seconds": 20,
   "ip-families": "ipv4",
+  "orphan-grace-seconds": 300,
   "release-excess": true,
   "release-delay-seconds": 180,
   "first-interface-index": 0,
@@ -30,6 +32,13 @@ export const defaultSettings = {
   "adopt-interfaces-of": [],
   "cluster-name": "",
   "start-jitter-seconds": 10,
+  asn: 0,
+  "router-id": "",
+  uplinks: [],
+  bfd: true,
+  "graceful-restart": true,
+  "bird-include-file": "/etc/bird/enid.conf",
+  "bird-control-socket": "/run/bird/bird.ctl",
 } as const satisfies SettingValues;
 
 /** Overrides as the state keeps them, by setting name. */

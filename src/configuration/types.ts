@@ -7,12 +7,16 @@ export interface SettingValues {
   readonly "max-above-watermark": number;
   readonly "static-ip-tags": Readonly<Record<string, string>>;
   readonly podCIDRs: readonly string[];
+  /** enid's own: addresses and ranges inside podCIDRs that no pod gets. */
+  readonly "excluded-addresses": readonly string[];
   /** enid's own: seconds that a released address waits before it is leased again. */
   readonly "cooling-seconds": number;
   /** enid's own: seconds that an ADD waits for a planned address before it fails with the reason. */
   readonly "add-wait-seconds": number;
   /** enid's own: which families a pod gets an address of. */
   readonly "ip-families": "ipv4" | "ipv6" | "dual";
+  /** enid's own: seconds for which a lease outlives its sandbox when no DEL comes; 0 = for ever. */
+  readonly "orphan-grace-seconds": number;
   /** enid's own: addresses beyond the watermarks are given back. */
   readonly "release-excess": boolean;
   /** enid's own: seconds for which addresses must have been beyond the watermarks before they are given back. */
@@ -37,6 +41,33 @@ export interface SettingValues {
   readonly "cluster-name": string;
   /** enid's own: the cloud calls of a start with a known state are spread over as many seconds. */
   readonly "start-jitter-seconds": number;
+  // bgp, all enid's own
+  /** The node's autonomous system; 0 = BIRD announces nothing for enid. */
+  readonly asn: number;
+  /** IPv4 notation; empty = the node's first IPv4 address. */
+  readonly "router-id": string;
+  readonly uplinks: readonly BgpUplink[];
+  readonly bfd: boolean;
+  readonly "graceful-restart": boolean;
+  /** The file that bird.conf includes, written by enid. */
+  readonly "bird-include-file": string;
+  /** BIRD's control socket, for birdc. */
+  readonly "bird-control-socket": string;
+}
+
+/** A router that the node has a BGP session with. */
+export interface BgpUplink {
+  /** IPv4 or IPv6 address. */
+  readonly neighbor: string;
+  readonly asn: number;
+  /** The node's address of the session. Absent = as the kernel's route to the neighbour says. */
+  readonly "local-address"?: string;
+  /** The device of the session, for link-local neighbours. Absent = as routed. */
+  readonly interface?: string;
+  /** File that holds the session's TCP MD5 password. Absent = none. */
+  readonly "password-file"?: string;
+  /** Most hops to the neighbour; absent = it is on the link. */
+  readonly multihop?: number;
 }
 
 export type SettingName = keyof SettingValues;

@@ -139,6 +139,32 @@ export const catalogue = {
     exit: 1,
   },
 
+  ENID_ADDRESS_UNAVAILABLE: {
+    message: "{address}, which {pod} asks for, cannot be had: {reason}",
+    remedy: "Ask for an address of the node's own blocks that is free (`enid status`), or for none in particular.",
+    cni: 103,
+    exit: 1,
+  },
+  ENID_LIMITED: {
+    message: "pods of this node may have limited connectivity: {reason}",
+    remedy: "`enid status` shows what is missing; enid goes on mending it.",
+    cni: 51,
+    exit: 1,
+  },
+  ENID_HOST_ROUTES: {
+    message: "the host routes of {subject} are not in place: {detail}",
+    remedy:
+      "enid needs iproute2 and CAP_NET_ADMIN in the node's network namespace; docs/host-routes.md says what it sets.",
+    cni: RETRY,
+    exit: 1,
+  },
+  ENID_BIRD: {
+    message: "BIRD does not announce this node as it should: {detail}",
+    remedy: "`birdc show protocols` and BIRD's log say more; docs/bird.md says how enid and BIRD work together.",
+    cni: RETRY,
+    exit: 1,
+  },
+
   ENID_CNI_REQUEST: {
     message: "the request to POST /cni is not usable: {detail}",
     remedy: "Use the plugin enid-ipam of the daemon's version.",

@@ -23,6 +23,8 @@ export const DEGRADATION_NAMES = [
   "state-write-failing",
   "address-denied",
   "intent-unsettled",
+  "host-routes-failing",
+  "bird-failing",
   "invariant-broken",
 ] as const;
 export type DegradationName = (typeof DEGRADATION_NAMES)[number];

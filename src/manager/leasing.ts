@@ -8,7 +8,9 @@ import { type History, podName } from "./history.ts";
 import type { Ledger } from "./ledger.ts";
 import { LIMITS } from "./limits.ts";
 import { NEVER, soonest } from "./moments.ts";
+import { networkOf } from "./networks.ts";
 import type { NodeState } from "./node.ts";
+import type { Sandboxes } from "./ports/index.ts";
 import type { Promises } from "./promises.ts";
 import type { WaitingReport } from "./reports.ts";
 
@@ -34,6 +36,9 @@ export interface LeasingOptions {
   readonly closed: () => EnidError | undefined;
   /** Why the pool cannot give an address, for the pod that waited. */
   readonly whyNone: () => EnidError;
+  /** Resolves once the addresses of a durable lease are reachable on this node. */
+  readonly reachable: (lease: Lease) => Promise<void>;
+  readonly sandboxes: Sandboxes | undefined;
   /** Demand or supply changed: bring the next plan forward. `urgent` = a pod waits. */
   readonly changed: (urgent: boolean) => void;
 }
@@ -76,7 +81,8 @@ export class Leasing {
       throw this.#noAddress({ request, sinceMs: lease.leasedAtMs }, DELETED);
     const breach = replyBreach(node, ledger, request.attachment, lease);
     if (breach !== undefined) throw promises.refuse(breach);
-    return answerOf(lease);
+    await this.#reach(lease);
+    return answerOf(node, lease);
   }
 
   /** Ends the lease; resolves once durable, or once queued for a disk that refuses to write. */
@@ -107,6 +113,20 @@ export class Leasing {
 
   lookup(attachment: Attachment): Lease | undefined {
     return this.#committing.has(attachmentKey(attachment)) ? undefined : this.#options.node.pool.leaseOf(attachment);
+  }
+
+  /** An address that nothing reaches is of no use to the pod: its lease ends, and the runtime asks again. */
+  async #reach(lease: Lease): Promise<void> {
+    const { reachable, node } = this.#options;
+    try {
+      await reachable(lease);
+    } catch (error) {
+      if (node.pool.leaseOf(lease.attachment) === lease) await this.remove(lease.attachment);
+      throw error;
+    }
+    // A DEL may have come meanwhile.
+    if (node.pool.leaseOf(lease.attachment) !== lease)
+      throw this.#noAddress({ request: lease, sinceMs: lease.leasedAtMs }, DELETED);
   }
 
   /** Gives what is free to those who wait longest. */
@@ -269,8 +289,12 @@ function addressesOf({ address, ipv6Address }: Lease): readonly string[] {
   return ipv6Address === undefined ? [address] : [address, ipv6Address];
 }
 
-function answerOf({ address, ipv6Address }: Lease): AddAnswer {
-  return ipv6Address === undefined ? { address } : { address, ipv6Address };
+function answerOf(node: NodeState, { address, ipv6Address }: Lease): AddAnswer {
+  const network = networkOf(node, address);
+  const first = network === undefined ? { address } : { address, network };
+  if (ipv6Address === undefined) return first;
+  const ipv6Network = networkOf(node, ipv6Address);
+  return ipv6Network === undefined ? { ...first, ipv6Address } : { ...first, ipv6Address, ipv6Network };
 }
 
 /** NUL cannot be part of an environment variable, so no two attachments share a key. */

@@ -3,7 +3,15 @@ import type { Settings } from "../configuration/index.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Plan, PrefixMode } from "../planning/index.ts";
 import type { AddressState, Attachment, Counts, Families, Lease, Pod } from "../pool/index.ts";
-import type { CallBudget, NodeFacts, OtherIpam, PlannedCall, StoreFacts, SubnetFact } from "./ports/index.ts";
+import type {
+  CallBudget,
+  NodeFacts,
+  OtherIpam,
+  PlannedCall,
+  ReachReport,
+  StoreFacts,
+  SubnetFact,
+} from "./ports/index.ts";
 
 /** What the manager tells when asked: plain data, ready for `--json`. All times are wall ms since the epoch. */
 
@@ -151,6 +159,8 @@ export interface StatusReport {
   readonly observedAtMs: { readonly metadata: number; readonly cloud: number };
   /** How fast each action of the cloud may be called now. Absent = the provider keeps no budget. */
   readonly budget?: readonly CallBudget[];
+  /** What makes pod addresses reachable. Absent = nothing does, or somebody else. */
+  readonly reach?: readonly ReachReport[];
 }
 
 /** The answer of `enid plan`. */

@@ -5,7 +5,7 @@ import { type Counts, familyOf } from "../pool/index.ts";
 import type { GivingBack } from "./giving-back.ts";
 import type { NodeState } from "./node.ts";
 import { planSubnets } from "./plan-input.ts";
-import type { StoreFacts } from "./ports/index.ts";
+import type { ReachReport, StoreFacts } from "./ports/index.ts";
 import type {
   ConfigurationReport,
   Degradation,
@@ -34,6 +34,7 @@ export interface StatusInput {
   readonly observedAtMs: StatusReport["observedAtMs"];
   readonly budget: StatusReport["budget"];
   readonly refillAtMs: number | undefined;
+  readonly reach: readonly ReachReport[];
 }
 
 /** The pool, and what is said of it only where there is something to say. */
@@ -110,6 +111,7 @@ export function statusReport(input: StatusInput): StatusReport {
     store: input.store,
     observedAtMs: input.observedAtMs,
     ...(input.budget === undefined ? {} : { budget: input.budget }),
+    ...(input.reach.length === 0 ? {} : { reach: input.reach }),
   };
 }
 

@@ -62,6 +62,14 @@ export interface Pod {
   readonly uid: string;
 }
 
+/** The network namespace of a sandbox, as it was seen at its ADD. */
+export interface Sandbox {
+  /** CNI_NETNS. */
+  readonly path: string;
+  /** Device and inode of the namespace, "4:4026532281": another namespace at the same path is another sandbox. */
+  readonly identity: string;
+}
+
 /** The durable binding of an address to an attachment. */
 export interface Lease {
   /** Canonical text, no prefix length. IPv4, or the IPv6 address of a pod that has no other (RFC 5952). */
@@ -72,6 +80,8 @@ export interface Lease {
   readonly pod: Pod;
   /** Wall time, ms since the epoch. */
   readonly leasedAtMs: number;
+  /** Absent when the ADD named none that could be seen: then nobody can tell whether it is gone. */
+  readonly sandbox?: Sandbox;
 }
 
 /** An address that waits before it may be leased again. Both addresses of a dual-stack lease wait equally long. */

@@ -14,20 +14,45 @@ export interface LeaseService {
    * taken over from another IPAM, which did not know the attachment.
    */
   remove(attachment: Attachment, pod?: Pod): Promise<void>;
+  /**
+   * GC: ends the leases of the network whose attachment is not among `valid` and that were made before the request came.
+   * Resolves once that is durable. Absent = GC is refused (peers that are simulated have none).
+   */
+  collect?(network: string, valid: readonly Pick<Attachment, "containerId" | "interfaceName">[]): Promise<void>;
   /** The lease of the attachment, if any. Synchronous: it reads the pool. */
   lookup(attachment: Attachment): Lease | undefined;
   /** Undefined when ADD can be served; otherwise why not (STATUS answers with its CNI code). */
   notReady(): EnidError | undefined;
+  /** Why pods that run may have limited connectivity (STATUS answers with 51); undefined = they do not. */
+  limited?(): EnidError | undefined;
 }
 
 export interface AddRequest {
   readonly attachment: Attachment;
   readonly pod: Pod;
+  /** CNI_NETNS. Absent = the caller names none. */
+  readonly sandboxPath?: string;
+  /**
+   * Addresses that the caller asks for, canonical, at most one of each family. Absent = any. Refused with
+   * ENID_ADDRESS_UNAVAILABLE when one cannot be had; never another one instead.
+   */
+  readonly wanted?: readonly string[];
 }
 
 export interface AddAnswer {
   /** Canonical text, no prefix length. IPv4, or the IPv6 address of a pod that has no other. */
   readonly address: string;
+  /** The network that `address` is of, for callers that use it. Absent = not known: the address stands alone. */
+  readonly network?: AddressNetwork;
   /** Of a dual-stack pod. */
   readonly ipv6Address?: string;
+  readonly ipv6Network?: AddressNetwork;
+}
+
+/** What a caller like ptp or bridge needs beside an address; cilium-cni uses none of it. */
+export interface AddressNetwork {
+  /** Of the subnet or node range that the address is of. */
+  readonly prefixLength: number;
+  /** The pod's default gateway. On EC2 link-local, for the node itself answers for it; on-premises the range's own. */
+  readonly gateway: string;
 }

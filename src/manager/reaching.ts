@@ -1,0 +1,110 @@
+import { EnidError } from "../errors.ts";
+import type { Lease } from "../pool/index.ts";
+import type { DegradationName, Degradations } from "./degradations.ts";
+import type { NodeState } from "./node.ts";
+import type { Reach, ReachAddress, ReachPicture, ReachReport } from "./ports/index.ts";
+
+const SHOWN_AS = {
+  "host-routes": "host-routes-failing",
+  bird: "bird-failing",
+} as const satisfies Record<ReachReport["kind"], DegradationName>;
+
+export interface ReachingOptions {
+  readonly node: NodeState;
+  readonly reaches: readonly Reach[];
+  readonly degradations: Degradations;
+  /** Brings the next round forward. */
+  readonly wake: () => void;
+}
+
+/** Keeps those that make addresses reachable in step with the node: the picture they go by, and what troubles them. */
+export class Reaching {
+  readonly #options: ReachingOptions;
+  /** What the node was like when they were told last. */
+  #told = -1;
+
+  constructor(options: ReachingOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { node, reaches, wake } = this.#options;
+    this.#told = node.version;
+    for (const reach of reaches) reach.start(() => pictureOf(node), wake);
+  }
+
+  /** In every round, and when a lease ended: tells that the picture changed, if it did. */
+  look(nowMs: number): void {
+    const { node, reaches, degradations } = this.#options;
+    if (reaches.length === 0) return;
+    if (this.#told !== node.version) {
+      this.#told = node.version;
+      for (const reach of reaches) reach.changed();
+    }
+    for (const reach of reaches) {
+      const trouble = reach.trouble();
+      if (trouble === undefined) degradations.clear(SHOWN_AS[reach.name]);
+      else degradations.set(SHOWN_AS[reach.name], trouble, nowMs);
+    }
+  }
+
+  /** Resolves once the addresses of the lease are reachable; rejects with the EnidError of the first that cannot be. */
+  async ready(lease: Lease): Promise<void> {
+    const { node, reaches } = this.#options;
+    if (reaches.length === 0) return;
+    const addresses = reachAddresses(node, lease);
+    await Promise.all(reaches.map((reach) => reach.ready(addresses)));
+  }
+
+  /** Why pods that run may have limited connectivity. */
+  trouble(): EnidError | undefined {
+    for (const reach of this.#options.reaches) {
+      const trouble = reach.trouble();
+      if (trouble !== undefined) return new EnidError("ENID_LIMITED", { reason: trouble.message }, { cause: trouble });
+    }
+    return undefined;
+  }
+
+  reports(): readonly ReachReport[] {
+    return this.#options.reaches.map((reach) => reach.report());
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#options.reaches.map((reach) => reach.stop()));
+  }
+}
+
+function pictureOf(node: NodeState): ReachPicture {
+  const { pool, facts, settings } = node;
+  const interfaces = [...node.interfaces.values()].filter(({ foreign, deviceIndex }) => !foreign && deviceIndex >= 0);
+  return {
+    primaryInterfaceId: facts?.primaryInterfaceId ?? "",
+    interfaces: interfaces.map((record) => ({
+      id: record.id,
+      mac: record.mac,
+      networkCard: record.networkCard,
+      deviceIndex: record.deviceIndex,
+      subnetCidr: record.subnetCidr,
+      primaryAddress: record.primaryAddress,
+      primaryIsForPods: settings.values["use-primary-address"] && record.id !== facts?.primaryInterfaceId,
+      usable: node.unusableBecause(record) === "",
+    })),
+    blocks: [...pool.blocks()].map(({ block: { cidr, kind, interfaceId }, usable }) => ({
+      cidr,
+      kind,
+      interfaceId,
+      usable,
+    })),
+    addresses: [...pool.leases()].flatMap((lease) => reachAddresses(node, lease)),
+    bgp: {
+      asn: settings.values.asn,
+      includeFile: settings.values["bird-include-file"],
+      controlSocket: settings.values["bird-control-socket"],
+    },
+  };
+}
+
+function reachAddresses({ pool }: NodeState, { address, ipv6Address }: Lease): ReachAddress[] {
+  const addresses = ipv6Address === undefined ? [address] : [address, ipv6Address];
+  return addresses.map((each) => ({ address: each, interfaceId: pool.blockOf(each)?.interfaceId ?? "" }));
+}
