@@ -5,6 +5,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 /** Minutes each: begun first, they run beside all the others instead of after them. */
 const LONGEST = [
   "test/faults/kill.test.ts",
+  "test/environments/faults.test.ts",
   "test/world/seeds-1.test.ts",
   "test/world/seeds-2.test.ts",
   "test/world/weaknesses.test.ts",

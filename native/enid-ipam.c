@@ -44,8 +44,9 @@ static _Noreturn void fail_unanswered(enum outcome outcome)
              "ENID_DAEMON_STRANGE: what answers on %s is not enid: %s", socket_path, detail);
     if (*verb == '\0')
         fail_environment("CNI_COMMAND", "is not set");
-    if (strcmp(verb, "ADD") != 0 && strcmp(verb, "CHECK") != 0 && strcmp(verb, "STATUS") != 0)
-        fail(CNI_BAD_ENVIRONMENT, "Supported are ADD, DEL, CHECK, STATUS and VERSION.",
+    if (strcmp(verb, "ADD") != 0 && strcmp(verb, "CHECK") != 0 && strcmp(verb, "GC") != 0 &&
+        strcmp(verb, "STATUS") != 0)
+        fail(CNI_BAD_ENVIRONMENT, "Supported are ADD, DEL, CHECK, GC, STATUS and VERSION.",
              "ENID_CNI_VERB: CNI_COMMAND %.*s is not supported", VERB_SHOWN, verb);
     if (outcome == LATE)
         fail(code, "The runtime tries again by itself. `enid status` shows whether the daemon is busy or stuck.",

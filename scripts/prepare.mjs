@@ -32,6 +32,7 @@ const PURPOSES = ["start", "test", "bench"];
 
 /** Ten times as fast as importing it. */
 const FIND_BOTO3 = "import importlib.util, sys; sys.exit(importlib.util.find_spec('boto3') is None)";
+const FIND_YAML = FIND_BOTO3.replace("boto3", "yaml");
 
 /** A command ended badly, or may not be run: the message is complete. */
 class Refusal extends Error {}
@@ -74,12 +75,42 @@ const SYSTEM_PROGRAMS = [
     isThere: () => run("/usr/bin/python3", ["-c", FIND_BOTO3]).status === 0,
   },
   {
-    why: "the CNI plugin host-local, which the benchmark measures against",
+    why: "python3-yaml, with which the tests read the files of deploy/",
+    apt: ["python3-yaml"],
+    dnf: ["python3-pyyaml"],
+    isNeeded: (purpose) => purpose === "test",
+    isThere: () => run("/usr/bin/python3", ["-c", FIND_YAML]).status === 0,
+  },
+  {
+    why: "nft, with which host routes set the marks of node ports, and the tests' VPC drops spoofed packets",
+    apt: ["nftables"],
+    dnf: ["nftables"],
+    isNeeded: (purpose) => purpose === "test",
+    isThere: () => onPath("nft") || isExecutable("/usr/sbin/nft"),
+  },
+  {
+    why: "ping, with which the tests reach pods",
+    apt: ["iputils-ping"],
+    dnf: ["iputils"],
+    isNeeded: (purpose) => purpose === "test",
+    isThere: () => onPath("ping"),
+  },
+  {
+    why: "BIRD 2, with which the tests announce routes to real neighbours",
+    apt: ["bird2"],
+    dnf: ["bird"],
+    isNeeded: (purpose) => purpose === "test",
+    isThere: () => ["bird", "birdc"].every((name) => onPath(name) || isExecutable(join("/usr/sbin", name))),
+  },
+  {
+    why: "the CNI project's plugins: ptp and bridge, which the tests let call enid-ipam, and host-local, which the benchmark measures against",
     apt: ["containernetworking-plugins"],
     dnf: ["containernetworking-plugins"],
-    isNeeded: (purpose) => purpose === "bench",
+    isNeeded: (purpose) => purpose !== "start",
     isThere: () =>
-      ["/usr/lib/cni", "/usr/libexec/cni", "/opt/cni/bin"].some((folder) => isExecutable(join(folder, "host-local"))),
+      ["/usr/lib/cni", "/usr/libexec/cni", "/opt/cni/bin"].some((folder) =>
+        ["ptp", "bridge", "host-local"].every((name) => isExecutable(join(folder, name))),
+      ),
   },
 ];
 

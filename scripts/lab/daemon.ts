@@ -72,6 +72,8 @@ export class DaemonProcess {
         stdio: ["ignore", log, log],
         env: {
           PATH: process.env.PATH ?? "/usr/bin:/bin",
+          // The interfaces of a simulated cloud have no devices on this machine.
+          ENID_HOST_ROUTES: "off",
           ...this.#options.environment,
           ...(this.#options.bootId === undefined ? {} : { ENID_BOOT_ID: this.#options.bootId }),
         },

@@ -3,7 +3,7 @@ import type { AdoptionFile, AdoptionText } from "./types.ts";
 import { readVpcCniCheckpoint } from "./vpc-cni.ts";
 
 export { ADOPTION_FILE_LIMIT_BYTES } from "./document.ts";
-export { adoptedAttachment, attachmentToEnd } from "./matching.ts";
+export { adoptedAttachment, attachmentToEnd, isOfRuntime } from "./matching.ts";
 export * from "./types.ts";
 
 /**

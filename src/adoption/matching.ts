@@ -30,5 +30,16 @@ export function attachmentToEnd(
   if (pod === undefined || attachment.interfaceName !== POD_INTERFACE) return attachment;
   if (pool.leaseOf(attachment) !== undefined) return attachment;
   const adopted = adoptedAttachment(pod);
-  return pool.leaseOf(adopted) === undefined ? attachment : adopted;
+  const lease = pool.leaseOf(adopted);
+  return lease === undefined || isAnotherPod(lease.pod, pod) ? attachment : adopted;
+}
+
+/** Pods of one name follow each other, each with a UID of its own. Records of other IPAMs often hold none. */
+function isAnotherPod({ uid }: Pod, other: Pod): boolean {
+  return uid !== "" && other.uid !== "" && uid !== other.uid;
+}
+
+/** Whether it is one that a runtime can name: what was taken over by its pod alone is not. */
+export function isOfRuntime({ containerId }: Attachment): boolean {
+  return !containerId.includes(":");
 }

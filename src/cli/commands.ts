@@ -40,9 +40,17 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "Take this node over from the VPC CNI or from Cilium's operator with its pods running.",
     load: async () => (await import("./commands/adopt.ts")).adopt,
   },
+  cleanup: {
+    summary: "Remove the host routes that enid made on this node, for a node that it leaves.",
+    load: async () => (await import("./commands/cleanup.ts")).cleanup,
+  },
   check: {
     summary: "Try whether this node may make the EC2 calls that enid needs; changes nothing.",
     load: async () => (await import("./commands/check.ts")).check,
+  },
+  export: {
+    summary: "Print a complete configuration of BIRD for this node.",
+    load: async () => (await import("./commands/export.ts")).exportFile,
   },
   simulate: {
     summary: "Hunt for broken promises in seeded worlds, or try what a fleet would need; nothing real is touched.",

@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import path from "node:path";
 import fastify, { type FastifyInstance } from "fastify";
 import type { Cancel, Clock, Random } from "../adapters/index.ts";
+import type { Environment } from "../configuration/index.ts";
 import { coerceError, EnidError } from "../errors.ts";
 import {
   cniRoutes,
@@ -11,7 +12,14 @@ import {
   replayDeletions,
   watchDeletions,
 } from "../handoff/cni/index.ts";
-import { type ConfigurationOffer, Manager, type Provider, type Reach, type Sandboxes } from "../manager/index.ts";
+import {
+  type ConfigurationOffer,
+  environmentAtStart,
+  Manager,
+  type Provider,
+  type Reach,
+  type Sandboxes,
+} from "../manager/index.ts";
 import { openSqliteStore } from "../state/index.ts";
 import { healthRoutes, type NodeTelemetry } from "../telemetry/index.ts";
 import { feedConfiguration, readOffer } from "./configuration-feed.ts";
@@ -30,9 +38,10 @@ export interface DaemonOptions {
   readonly listen: ListenAddress | undefined;
   /** Identity of this boot of the machine. */
   readonly bootId: string;
-  readonly createProvider: () => Provider;
+  /** The provider of the environment that the settings, or the pods that the state holds, put the node in. */
+  readonly createProvider: (environment: Environment) => Provider | Promise<Provider>;
   /** What makes pod addresses reachable on this node. Absent = nothing does, or somebody else. */
-  readonly reaches?: readonly Reach[];
+  readonly reaches?: (environment: Environment) => readonly Reach[];
   /** How sandboxes are looked at. Absent = they are not. */
   readonly sandboxes?: Sandboxes;
   /** From one look at the configuration file to the next; by default that of the watch. */
@@ -61,11 +70,10 @@ export interface Daemon {
  */
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const { clock, telemetry, socket } = options;
-  const manager = await composeManager(options);
+  const { manager, first } = await composeManager(options);
   const servers: Servers = {};
   try {
     telemetry.watch({ status: () => manager.status(), loopAgeMs: () => manager.tickAgeMs() });
-    const first = await readOffer(options.configurationFile);
     await startManager(manager, first);
     const queue = deletionFiles(deletionFolder(socket));
     const deletions = { queue, service: manager, telemetry, clock };
@@ -88,15 +96,18 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   }
 }
 
-async function composeManager(options: DaemonOptions): Promise<Manager> {
+async function composeManager(options: DaemonOptions): Promise<{ manager: Manager; first: ConfigurationOffer }> {
   const { clock, random, telemetry, bootId } = options;
   const store = openSqliteStore({ file: path.join(options.stateDir, STATE_FILE), clock });
   try {
-    const provider = options.createProvider();
-    const { reaches = [], sandboxes } = options;
+    const first = await readOffer(options.configurationFile);
+    const environment = environmentAtStart(store.load(), first, bootId);
+    const provider = await options.createProvider(environment);
+    const reaches = options.reaches?.(environment) ?? [];
+    const { sandboxes } = options;
     const nodeName = hostname();
     const own = { provider, store, clock, random, telemetry, bootId, nodeName, reaches };
-    return new Manager(sandboxes === undefined ? own : { ...own, sandboxes });
+    return { manager: new Manager(sandboxes === undefined ? own : { ...own, sandboxes }), first };
   } catch (thrown) {
     await store.close();
     throw thrown;
@@ -166,7 +177,12 @@ async function serveHealth(servers: Servers, options: DaemonOptions): Promise<Li
 }
 
 function newServer(): FastifyInstance {
-  const server = fastify({ requestTimeout: REQUEST_LIMIT_MS, forceCloseConnections: "idle" });
+  const server = fastify({
+    requestTimeout: REQUEST_LIMIT_MS,
+    forceCloseConnections: "idle",
+    // A plugin that came just before the end hears why from the manager, not a 503 that it takes for another program's.
+    return503OnClosing: false,
+  });
   server.server.maxConnections = CONNECTIONS_LIMIT;
   return server;
 }

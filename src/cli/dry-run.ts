@@ -26,6 +26,7 @@ export async function dryRunAgainstCloud({ provider, settings, waiting, clock }:
     facts,
     resolution,
     interfaces: observation.interfaces,
+    nodeAddresses: observation.nodeAddresses ?? [],
     waiting,
     nowMs: clock.nowMs(),
   });

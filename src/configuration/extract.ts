@@ -1,8 +1,9 @@
 import type { JsonDocument } from "./document.ts";
 import { placeText } from "./problems.ts";
-import { type KeySchema, keySchemas } from "./schema.ts";
+import { type KeySchema, keySchemas, SECTIONS } from "./schema.ts";
 import { asObject, type Section } from "./section.ts";
 import type { Configuration, Notice, Place, SettingValues, StatedFacts } from "./types.ts";
+import { canonical } from "./value-faults.ts";
 
 /** Name of enid's own CNI IPAM plugin. */
 const OWN_PLUGIN = "enid-ipam";
@@ -22,7 +23,7 @@ export function extract(document: JsonDocument, section: Section): Configuration
   const notices: Notice[] = [...section.notices];
   const found = keySchemas.flatMap((schema) => present(document, section, schema));
   const take = ({ schema, value, place }: Present): void => {
-    values[schema.key] = canonical(value);
+    values[schema.key] = canonical(schema.key, value);
     places[schema.key] = place;
   };
   for (const entry of found) {
@@ -46,8 +47,8 @@ export function extract(document: JsonDocument, section: Section): Configuration
       notices.push({ place, message });
     }
   }
-  if (!Object.hasOwn(section.value, "eni") && !Object.hasOwn(section.value, "ipam")) {
-    const message = 'the file has neither "eni" nor "ipam": every setting has its default';
+  if (!SECTIONS.some((name) => Object.hasOwn(section.value, name))) {
+    const message = 'the file has none of "eni", "ipam" and "bgp": every setting has its default';
     notices.push({ place: document.place(section.pointer), message });
   }
   for (const [ids, tags] of IDS_OVER_TAGS) {
@@ -55,6 +56,7 @@ export function extract(document: JsonDocument, section: Section): Configuration
     if (place === undefined || isEmpty(values[ids]) || isEmpty(values[tags])) continue;
     notices.push({ place, message: `"${tags}" is not used: "${ids}" at ${placeText(places[ids] ?? place)} wins` });
   }
+  notices.push(...unusedNotices(document, section, values, places));
   return {
     file: document.source.file,
     text: document.source.text,
@@ -70,6 +72,29 @@ export function extract(document: JsonDocument, section: Section): Configuration
   };
 }
 
+/** What the file says and nothing comes of. */
+function unusedNotices(
+  document: JsonDocument,
+  section: Section,
+  values: Partial<SettingValues>,
+  places: Configuration["places"],
+): Notice[] {
+  const notices: Notice[] = [];
+  const families = values["ip-families"];
+  const lone = families === "ipv4" ? "IPv6" : families === "ipv6" ? "IPv4" : undefined;
+  const unused = values.podCIDRs?.find((cidr) => lone !== undefined && cidr.includes(":") === (lone === "IPv6"));
+  if (unused !== undefined && places.podCIDRs !== undefined) {
+    const message = `${lone} range ${unused} is not used: "ip-families" is "${families}"`;
+    notices.push({ place: places.podCIDRs, message });
+  }
+  const bgp = asObject(section.value.bgp);
+  if (bgp !== undefined && Object.keys(bgp).length > 0 && (values.asn ?? 0) === 0) {
+    const place = document.keyPlace(`${section.pointer}/bgp`);
+    notices.push({ place, message: '"bgp" is not used: it has no "asn", so enid writes nothing for BIRD' });
+  }
+  return notices;
+}
+
 interface Present {
   readonly schema: KeySchema;
   readonly value: unknown;
@@ -82,11 +107,6 @@ function present(document: JsonDocument, section: Section, schema: KeySchema): P
   if (holder === undefined || !Object.hasOwn(holder, schema.key)) return [];
   const pointer = `${section.pointer}/${schema.section}/${schema.key}`;
   return [{ schema, value: holder[schema.key], place: document.place(pointer), keyPlace: document.keyPlace(pointer) }];
-}
-
-/** JSON knows -0; nothing further in should. Ranges and ids are canonical by their patterns. */
-export function canonical(value: unknown): unknown {
-  return value === 0 ? 0 : value;
 }
 
 function isEmpty(value: unknown): boolean {

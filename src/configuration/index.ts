@@ -1,14 +1,17 @@
+export { defaultSettings } from "./defaults.ts";
 export { type ActualFacts, compareFacts, type FactDifference } from "./facts.ts";
 export { isMissing, readConfigurationBytes, readConfigurationFile } from "./file.ts";
 export { type Override, parseOverride, settingName } from "./overrides.ts";
 export type { Problem } from "./problems.ts";
 export { readConfiguration } from "./read.ts";
 export { renderKeyTables, updateKeyTables } from "./reference.ts";
+export { gatewayOf, IPV6_WINDOW, reservedIn } from "./reserved.ts";
 export { type KeySchema, keySchemas, settingNames, settingSchema } from "./schema.ts";
 export {
   checkSettings,
-  defaultSettings,
+  type Environment,
   effectiveSettings,
+  environmentOf,
   type Overrides,
   originText,
   overrideProblems,

@@ -1,11 +1,10 @@
 import { EnidError } from "../errors.ts";
-import { canonical } from "./extract.ts";
-import { rangeFaults } from "./pod-cidrs.ts";
-import { printable } from "./problems.ts";
+import { partAt, printable } from "./problems.ts";
 import { isSettingName, type KeySchema, settingErrors, settingNames, settingSchema } from "./schema.ts";
-import { allowedBy, meantWord, whatIsWrong } from "./schema-problems.ts";
+import { allowedBy, meantWord, unknownPart, whatIsWrong } from "./schema-problems.ts";
 import { nearest } from "./suggestion.ts";
 import type { SettingName } from "./types.ts";
+import { canonical, valueFaults } from "./value-faults.ts";
 
 /** One setting and its new value, as `enid set` takes them. */
 export interface Override {
@@ -36,9 +35,9 @@ export function parseOverride(text: string): Override {
   if (valueText.length > TEXT_LIMIT_CHARACTERS) {
     throw refuse(name, valueText, `it has ${valueText.length} characters; allowed are ${TEXT_LIMIT_CHARACTERS}`);
   }
-  const value = canonical(parseValue(schema, name, valueText));
+  const value = parseValue(schema, name, valueText);
   checkValue(name, value, valueText);
-  return { name, value };
+  return { name, value: canonical(name, value) };
 }
 
 function parseValue(schema: KeySchema, name: SettingName, text: string): unknown {
@@ -83,15 +82,20 @@ function parsePairs(schema: KeySchema, name: SettingName, text: string): unknown
 function checkValue(name: SettingName, value: unknown, text: string): void {
   const [error] = settingErrors(name, value);
   if (error !== undefined) {
+    if (error.params.additionalProperty !== undefined) {
+      throw refuse(name, text, unknownPart(error, error.params.additionalProperty));
+    }
     const inside = error.propertyName ?? (error.instancePath === "" ? undefined : error.data);
     const meant = meantWord(error, error.data);
     const hint = meant === undefined ? "" : `did you mean ${meant}?; `;
     const what = inside === undefined ? hint : `${quoted(inside)} in it ${whatIsWrong(error, inside)}; `;
     throw refuse(name, text, `${what}allowed is ${allowedBy(error)}`);
   }
-  if (name !== "podCIDRs" || !Array.isArray(value)) return;
-  const [fault] = rangeFaults(value);
-  if (fault !== undefined) throw refuse(name, text, `${value[fault.at]} ${fault.what}`);
+  const [fault] = valueFaults(name, value);
+  if (fault === undefined) return;
+  const part = partAt(value, fault.at);
+  const subject = part === value ? "it" : typeof part === "string" ? part : quoted(part);
+  throw refuse(name, text, `${subject} ${fault.what}; ${fault.allowed}`);
 }
 
 function quoted(value: unknown): string {

@@ -14,6 +14,18 @@ export interface Problem {
   readonly related?: Place;
 }
 
+/** A fault within the value of one setting that its schema cannot see. */
+export interface ValueFault {
+  /** JSON pointer below the value: "/1", "/0/neighbor"; "" is the whole value. */
+  readonly at: string;
+  /** JSON pointer of the other place, where two conflict. */
+  readonly with?: string;
+  /** Words that follow the value: "has host bits set"; where there is another place, they can be followed by it. */
+  readonly what: string;
+  /** "allowed is ...", "allowed are ...". */
+  readonly allowed: string;
+}
+
 const VALUE_LIMIT_CHARACTERS = 80;
 const LISTED_LIMIT = 20;
 
@@ -87,4 +99,12 @@ export function kindOf(value: unknown): string {
     default:
       return "an object";
   }
+}
+
+/** The part of a value at a JSON pointer below it, whose keys need no escapes. */
+export function partAt(value: unknown, pointer: string): unknown {
+  return pointer
+    .split("/")
+    .slice(1)
+    .reduce<unknown>((part, key) => Object(part)[key], value);
 }

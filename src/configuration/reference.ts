@@ -1,11 +1,11 @@
-import { type KeySchema, keySchemas, type SectionName } from "./schema.ts";
+import { type KeySchema, keySchemas, SECTIONS, type SectionName, uplinkKeys } from "./schema.ts";
 
 const BEGIN = "<!-- keys: generated from schemas/ by `npm run docs`; do not edit -->";
 const END = "<!-- /keys -->";
 
-/** The tables of all keys of `eni` and `ipam` as Markdown, rendered from the schemas. */
+/** The tables of all keys of the sections as Markdown, rendered from the schemas. */
 export function renderKeyTables(): string {
-  return (["eni", "ipam"] as const).map(renderSection).join("\n\n");
+  return [...SECTIONS.map(renderSection), renderUplinks()].join("\n\n");
 }
 
 /** docs/configuration.md with its tables of keys rendered anew. Throws a TypeError when the document has no place for them. */
@@ -37,6 +37,20 @@ function renderSection(section: SectionName): string {
     ),
   ];
   return parts.filter((part) => part !== "").join("\n\n");
+}
+
+function renderUplinks(): string {
+  const rows = uplinkKeys.map(
+    ({ key, required, allowed, examples, description }) =>
+      `| \`${key}\` | ${allowed} | ${required ? "yes" : "no"} | ${examples.map(code).join(", ")} | ${description} |`,
+  );
+  return [
+    "### Keys of an uplink",
+    "",
+    "| key | allowed | needed | example | meaning |",
+    "|---|---|---|---|---|",
+    ...rows,
+  ].join("\n");
 }
 
 function table(heading: string, keys: readonly KeySchema[]): string {

@@ -1,7 +1,7 @@
 import type { ErrorObject } from "ajv/dist/2020.js";
 import type { JsonDocument } from "./document.ts";
 import { kindOf, type Problem, pointerToken, positionText, printable, problem } from "./problems.ts";
-import { keySchemas, type SectionName } from "./schema.ts";
+import { keySchemas, SECTIONS, type SectionName } from "./schema.ts";
 import { nearest } from "./suggestion.ts";
 
 /** The faults that a schema found in the value at `base`, each with its place and in words; one for each value or key. */
@@ -21,7 +21,11 @@ function schemaProblem(document: JsonDocument, base: string, error: ErrorObject)
     const pointer = `${at}/${pointerToken(key)}`;
     const place = document.keyPlace(pointer);
     const quoted = printable(JSON.stringify(key));
-    if (error.propertyName === undefined) return problem(place, quoted, unknownKey(key, quoted, sectionOf(at)));
+    if (error.propertyName === undefined) {
+      const section = SECTIONS.find((name) => at === `${base}/${name}`);
+      const what = section === undefined ? unknownPart(error, key) : unknownKey(key, quoted, section);
+      return problem(place, quoted, what);
+    }
     return problem(place, quoted, `key ${quoted} ${whatIsWrong(error, key)}; allowed is ${allowedBy(error)}`);
   }
   if (error.keyword === "uniqueItems") {
@@ -61,6 +65,8 @@ export function whatIsWrong(error: ErrorObject, data: unknown): string {
       return `has ${Object.keys(Object(data)).length} entries`;
     case "uniqueItems":
       return "has an entry twice";
+    case "required":
+      return `lacks "${error.params.missingProperty}"`;
     case "enum": {
       const meant = meantWord(error, data);
       return meant === undefined ? "is not known" : `is not known: did you mean "${meant}"?`;
@@ -86,8 +92,12 @@ function wrongType(wanted: unknown, data: unknown): string {
   return Number.isFinite(data) ? "is not a whole number" : "is too large";
 }
 
-function sectionOf(pointer: string): SectionName {
-  return pointer.endsWith("/eni") ? "eni" : "ipam";
+/** Words for a key that an object within a value does not know: a misspelt key of an uplink. */
+export function unknownPart(error: ErrorObject, key: string): string {
+  const known = Object.keys(error.parentSchema?.properties ?? {});
+  const meant = nearest(key, known);
+  const hint = meant === undefined ? "" : `: did you mean "${meant}"?`;
+  return `key ${printable(JSON.stringify(key))} is not known in it${hint}; allowed are ${known.join(", ")}`;
 }
 
 /** Words for a key that a section does not know: the one that was probably meant, or where it belongs. */
@@ -97,17 +107,18 @@ function unknownKey(key: string, quoted: string, section: SectionName): string {
   const known = own.filter(({ role }) => role !== "moved" && role !== "unread").map((schema) => schema.key);
   const belongs = other.find((schema) => schema.key === key);
   const meant = nearest(key, known);
-  const elsewhere = nearest(
+  const near = nearest(
     key,
     other.map((schema) => schema.key),
   );
+  const elsewhere = other.find((schema) => schema.key === near);
   const hint =
     belongs !== undefined
       ? `it belongs into "${belongs.section}"`
       : meant !== undefined
         ? `did you mean "${meant}"?`
         : elsewhere !== undefined
-          ? `did you mean "${elsewhere}" in "${section === "eni" ? "ipam" : "eni"}"?`
+          ? `did you mean "${elsewhere.key}" in "${elsewhere.section}"?`
           : "";
   return `key ${quoted} is not known in "${section}"${hint === "" ? "" : `: ${hint}`}; allowed are ${known.join(", ")}`;
 }

@@ -37,6 +37,9 @@ export interface KeySchema {
 
 export type SectionName = "eni" | "ipam" | "bgp";
 
+/** The sections that enid reads. */
+export const SECTIONS: readonly SectionName[] = ["eni", "ipam", "bgp"];
+
 interface Definition {
   readonly title: string;
   readonly type: NonNullable<KeySchema["type"]>;
@@ -64,12 +67,31 @@ function keysOf(section: SectionName, schema: { readonly properties: object }): 
 /** All keys of `eni`, `ipam` and `bgp`, in the order of the schemas. */
 export const keySchemas: readonly KeySchema[] = [...keysOf("eni", eni), ...keysOf("ipam", ipam), ...keysOf("bgp", bgp)];
 
-/** Keys that a configuration of cilium-cni may have beside `eni` and `ipam`: CNI's and Cilium's. */
+/** A key of an uplink as the schema describes it. */
+export interface UplinkKey {
+  readonly key: string;
+  readonly required: boolean;
+  readonly allowed: string;
+  readonly description: string;
+  readonly examples: readonly unknown[];
+}
+
+export const uplinkKeys: readonly UplinkKey[] = Object.entries(definitions.$defs.uplink.properties).map(
+  ([key, property]) => ({
+    key,
+    required: definitions.$defs.uplink.required.includes(key),
+    allowed: "title" in property ? property.title : (DEFINITIONS[property.$ref.replace(/^.*\//, "")]?.title ?? ""),
+    description: property.description,
+    examples: property.examples,
+  }),
+);
+
+/** Keys that a configuration of cilium-cni may have, the sections among them: CNI's and Cilium's. */
 export const pluginKeys: readonly string[] = Object.keys(networkConfiguration.properties);
 
 const settingKeys = new Map(keySchemas.filter(({ role }) => role === "setting").map((schema) => [schema.key, schema]));
 
-/** Names of all settings, those of `eni` first. The test of the schemas holds them equal to SettingValues. */
+/** Names of all settings: those of `eni`, of `ipam`, of `bgp`. The test of the schemas holds them equal to SettingValues. */
 export const settingNames: readonly SettingName[] = [...settingKeys.keys()] as SettingName[];
 
 export function isSettingName(text: string): text is SettingName {

@@ -1,13 +1,13 @@
 import type { JsonDocument } from "./document.ts";
 import { type Problem, placeText, pointerToken, printable, problem } from "./problems.ts";
-import { isSettingName, pluginKeys, type SectionName, schemaErrors, settingSchema } from "./schema.ts";
+import { isSettingName, pluginKeys, SECTIONS, schemaErrors, settingSchema } from "./schema.ts";
 import { schemaProblems } from "./schema-problems.ts";
 import { editDistance, plain } from "./suggestion.ts";
 import type { Notice } from "./types.ts";
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** The part of the file that enid reads: the object that holds `eni` and `ipam`. */
+/** The part of the file that enid reads: the object that holds `eni`, `ipam` and `bgp`. */
 export interface Section {
   readonly form: "single" | "list";
   readonly pointer: string;
@@ -20,7 +20,8 @@ export interface Section {
 }
 
 const PLUGIN_TYPE = "cilium-cni";
-const SECTIONS: readonly SectionName[] = ["eni", "ipam", "bgp"];
+/** For "allowed are ...". */
+const SECTIONS_TEXT = '"eni", "ipam" and "bgp"';
 
 /** Finds the part as Cilium does, and says what of the file would be lost that way. `document` holds an object. */
 export function findSection(document: JsonDocument): Section {
@@ -59,7 +60,7 @@ function section(document: JsonDocument, found: Found): Section {
   return { ...found, usable: true, ...topLevelKeys(document, found.pointer, found.value) };
 }
 
-/** Keys beside `eni` and `ipam`: those of other programs pass; a misspelt section or a setting outside its section does not. */
+/** Keys beside the sections: those of other programs pass; a misspelt section or a setting outside its section does not. */
 function topLevelKeys(document: JsonDocument, base: string, value: JsonObject): Findings {
   const problems: Problem[] = [];
   const notices: Notice[] = [];
@@ -71,7 +72,7 @@ function topLevelKeys(document: JsonDocument, base: string, value: JsonObject): 
     const meant = SECTIONS.find((name) => editDistance(plain(key), name) <= 1);
     if (meant !== undefined) {
       problems.push(
-        problem(place, quoted, `key ${quoted} is not known: did you mean "${meant}"?; allowed are "eni" and "ipam"`),
+        problem(place, quoted, `key ${quoted} is not known: did you mean "${meant}"?; allowed are ${SECTIONS_TEXT}`),
       );
     } else if (isSettingName(key)) {
       const owner = settingSchema(key).section;
@@ -79,7 +80,7 @@ function topLevelKeys(document: JsonDocument, base: string, value: JsonObject): 
         problem(
           place,
           quoted,
-          `key ${quoted} is misplaced: it belongs into "${owner}"; allowed here are "eni" and "ipam"`,
+          `key ${quoted} is misplaced: it belongs into "${owner}"; allowed here are ${SECTIONS_TEXT}`,
         ),
       );
     } else {
@@ -89,7 +90,7 @@ function topLevelKeys(document: JsonDocument, base: string, value: JsonObject): 
   return { problems, notices };
 }
 
-/** `eni` and `ipam` outside the entry that is read: a notice where that entry has its own, else a problem, for they would be lost. */
+/** Sections outside the entry that is read: a notice where that entry has its own, else a problem, for they would be lost. */
 function unreadSections(document: JsonDocument, entry: Section, other: Pick<Section, "pointer" | "value">): Findings {
   const problems: Problem[] = [];
   const notices: Notice[] = [];
@@ -114,14 +115,15 @@ function missedEntries(document: JsonDocument, root: JsonObject, plugins: readon
     const { type } = plugin;
     const pointer = `/plugins/${at}`;
     const misspelt = typeof type === "string" && editDistance(plain(type), plain(PLUGIN_TYPE)) <= 2;
-    const lost = Object.hasOwn(plugin, "eni") && !Object.hasOwn(root, "eni");
-    if (!misspelt && !lost) return [];
+    // Other plugins have an "ipam", too.
+    const lost = (["eni", "bgp"] as const).find((name) => Object.hasOwn(plugin, name) && !Object.hasOwn(root, name));
+    if (!misspelt && lost === undefined) return [];
     if (type === undefined) {
-      const what = `the entry has no "type", so its "eni" would be lost; allowed is "${PLUGIN_TYPE}"`;
+      const what = `the entry has no "type", so its "${lost}" would be lost; allowed is "${PLUGIN_TYPE}"`;
       return [problem(document.place(pointer), "", what)];
     }
     const spelled = document.spelling(`${pointer}/type`);
-    const why = misspelt ? `did you mean "${PLUGIN_TYPE}"?` : 'its "eni" would be lost';
+    const why = misspelt ? `did you mean "${PLUGIN_TYPE}"?` : `its "${lost}" would be lost`;
     const what = `${spelled} is not the type of an entry that is read: ${why}; allowed is "${PLUGIN_TYPE}"`;
     return [problem(document.place(`${pointer}/type`), spelled, what)];
   });

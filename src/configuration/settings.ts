@@ -1,45 +1,9 @@
-import { rangeFaults } from "./pod-cidrs.ts";
-import { positionText, printable } from "./problems.ts";
+import { defaultSettings } from "./defaults.ts";
+import { partAt, positionText, printable } from "./problems.ts";
+import { relations } from "./relations.ts";
 import { isSettingName, settingErrors, settingNames, settingSchema } from "./schema.ts";
 import type { Configuration, Origin, SettingName, Settings, SettingValues } from "./types.ts";
-
-/** The defaults of all settings: those of Cilium, and enid's own. The schemas show the same; a test keeps them equal. */
-export const defaultSettings = {
-  "min-allocate": 0,
-  "pre-allocate": 8,
-  "max-allocate": 0,
-  "max-above-watermark": 0,
-  "static-ip-tags": {},
-  podCIDRs: [],
-  "excluded-addresses": [],
-  "cooling-seconds": 30,
-  "add-wait-seconds": 20,
-  "ip-families": "ipv4",
-  "orphan-grace-seconds": 300,
-  "release-excess": true,
-  "release-delay-seconds": 180,
-  "first-interface-index": 0,
-  "security-groups": [],
-  "security-group-tags": {},
-  "subnet-ids": [],
-  "subnet-tags": {},
-  "exclude-interface-tags": {},
-  "delete-on-termination": true,
-  "use-primary-address": false,
-  "disable-prefix-delegation": false,
-  "prefix-delegation": "off",
-  "interface-idle-seconds": 300,
-  "adopt-interfaces-of": [],
-  "cluster-name": "",
-  "start-jitter-seconds": 10,
-  asn: 0,
-  "router-id": "",
-  uplinks: [],
-  bfd: true,
-  "graceful-restart": true,
-  "bird-include-file": "/etc/bird/enid.conf",
-  "bird-control-socket": "/run/bird/bird.ctl",
-} as const satisfies SettingValues;
+import { canonical, valueFaults } from "./value-faults.ts";
 
 /** Overrides as the state keeps them, by setting name. */
 export type Overrides = Readonly<Record<string, { readonly value: unknown; readonly setAtMs: number }>>;
@@ -51,7 +15,8 @@ export type Overrides = Readonly<Record<string, { readonly value: unknown; reado
 export function effectiveSettings(configuration: Configuration | undefined, overrides: Overrides): Settings {
   const entries = settingNames.map((name): [SettingName, unknown, Origin] => {
     const override = ownOverride(overrides, name);
-    if (override !== undefined) return [name, override.value, { kind: "override", setAtMs: override.setAtMs }];
+    if (override !== undefined)
+      return [name, canonical(name, override.value), { kind: "override", setAtMs: override.setAtMs }];
     const value = configuration?.values[name];
     const place = configuration?.places[name];
     if (value !== undefined && place !== undefined) return [name, value, { kind: "file", place }];
@@ -71,8 +36,7 @@ function ownOverride(overrides: Overrides, name: SettingName): Overrides[string]
 }
 
 function isAllowed(name: SettingName, value: unknown): boolean {
-  if (settingErrors(name, value).length > 0) return false;
-  return name !== "podCIDRs" || !Array.isArray(value) || rangeFaults(value).length === 0;
+  return settingErrors(name, value).length === 0 && valueFaults(name, value).length === 0;
 }
 
 /** Something that settings cannot be, or cannot be together. */
@@ -96,7 +60,12 @@ export function overrideProblems(overrides: Overrides): SettingProblem[] {
 
 /** Conflicts between settings, wherever they come from; none means that they can be applied together. */
 export function checkSettings(settings: Settings): SettingProblem[] {
-  return [...allocateConflict(settings), ...prefixConflict(settings), ...rangeConflicts(settings)];
+  return [
+    ...allocateConflict(settings),
+    ...prefixConflict(settings),
+    ...rangeConflicts(settings),
+    ...relationConflicts(settings),
+  ];
 }
 
 function allocateConflict({ values, origins }: Settings): SettingProblem[] {
@@ -146,14 +115,19 @@ function rangeConflicts({ values, origins }: Settings): SettingProblem[] {
       message: `${ranges} gives the node ranges of its own, while ${named} takes addresses from EC2; allowed is one of the two`,
     });
   }
-  const families = values["ip-families"];
-  if (families !== "ipv4") {
-    problems.push({
-      names: ["ip-families", "podCIDRs"],
-      message: `ip-families ${families} (${originText(origins["ip-families"])}) asks for IPv6 addresses, while ${ranges} gives IPv4 ranges; allowed beside podCIDRs is ipv4`,
-    });
-  }
   return problems;
+}
+
+function relationConflicts({ values, origins }: Settings): SettingProblem[] {
+  return relations(values, (name) => origins[name].kind !== "default").map(({ name, at, other, what }) => {
+    const value = partAt(values[name], at);
+    const shown = typeof value === "string" ? value : printable(JSON.stringify(value));
+    const where = other === undefined ? "" : `${other} (${originText(origins[other])})`;
+    return {
+      names: other === undefined ? [name] : [name, other],
+      message: `${name} ${shown} (${originText(origins[name])}) ${what(where)}`,
+    };
+  });
 }
 
 /** What stands in `eni` is for nodes that take their addresses from EC2. */
@@ -168,6 +142,14 @@ function isEmpty(value: unknown): boolean {
 /** "default", "file /etc/…:3:14" or "override". */
 export function originText(origin: Origin): string {
   return origin.kind === "file" ? `file ${positionText(origin.place)}` : origin.kind;
+}
+
+/** Where a node's addresses come from; the name of the provider. */
+export type Environment = "aws" | "node-cidr";
+
+/** From EC2, unless the settings name ranges that are the node's own. */
+export function environmentOf({ values }: Settings): Environment {
+  return values.podCIDRs.length > 0 ? "node-cidr" : "aws";
 }
 
 /** What the settings say about subnets, security groups and interfaces: the fields of a provider's selection. */

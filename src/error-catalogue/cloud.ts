@@ -48,6 +48,7 @@ export const cloudErrors = {
       "EC2 says twice that {cidr} is not on {interfaceId}, yet a pod has or just had it: the lease stays, nobody else gets the address",
     remedy:
       "Delete the pods that `enid status` names as lost, so that they get other addresses, and find out who took this one from the interface.",
+    cni: 104,
     exit: 1,
   },
   ENID_SUBNET_NO_PREFIX: {
@@ -95,6 +96,20 @@ export const cloudErrors = {
       "max-allocate {maxAllocate} is reached: its addresses are used ({used}) or promised to pods that asked earlier",
     remedy: "Raise max-allocate, or lower max-pods of the node.",
     cni: RETRY,
+    exit: 1,
+  },
+  ENID_RANGES_FULL: {
+    message:
+      "the node's own ranges {ranges} have {free} free addresses: {leased} leased, {cooling} cooling, {reserved} for no pod, {draining} in use in ranges that drain",
+    remedy:
+      "Add a range to ipam.podCIDRs (in the file, or `enid set podCIDRs=...`): pods get addresses of it at once. Or lower max-pods of the node.",
+    cni: RETRY,
+    exit: 1,
+  },
+  ENID_ADDRESS_CONFLICT: {
+    message: "pods have addresses that the node itself has: {detail}",
+    remedy:
+      "The leases stay, nobody else gets these addresses. Take them from the devices, or delete the pods; ipam.excluded-addresses keeps addresses for the node.",
     exit: 1,
   },
   ENID_NO_USABLE_INTERFACE: {

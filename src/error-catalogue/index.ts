@@ -134,8 +134,22 @@ export const catalogue = {
   },
   ENID_CNI_VERB: {
     message: "CNI_COMMAND {verb} is not supported",
-    remedy: "Supported are ADD, DEL, CHECK, STATUS and VERSION.",
+    remedy: "Supported are ADD, DEL, CHECK, GC, STATUS and VERSION.",
     cni: 4,
+    exit: 1,
+  },
+  ENID_CNI_VERB_VERSION: {
+    message: "CNI version {version} has no {verb}",
+    remedy:
+      "The specification has it since {since}: set cniVersion of the network configuration to that or a newer one.",
+    cni: 1,
+    exit: 1,
+  },
+  ENID_CNI_FIELD: {
+    message: "the network configuration has {key} {value}, which enid does not support",
+    remedy:
+      "Take the capability out of the network configuration: the node's addresses come from EC2 or from ipam.podCIDRs.",
+    cni: 2,
     exit: 1,
   },
 
@@ -158,10 +172,37 @@ export const catalogue = {
     cni: RETRY,
     exit: 1,
   },
+  ENID_CLEANUP_STATE: {
+    message: "there is no state {file} that says what enid made on this node",
+    remedy:
+      "Name the folder of the state with --state-dir; or let the shape alone tell: --by-shape, first with --dry-run.",
+    exit: 1,
+  },
+  ENID_NODE_PORT_MARKS: {
+    message: "the marks for node-port traffic are not set: {detail}",
+    remedy:
+      "Install nftables. Pods are not affected; a node port that kube-proxy serves may not answer for a pod on a secondary interface.",
+    exit: 1,
+  },
   ENID_BIRD: {
     message: "BIRD does not announce this node as it should: {detail}",
     remedy: "`birdc show protocols` and BIRD's log say more; docs/bird.md says how enid and BIRD work together.",
     cni: RETRY,
+    exit: 1,
+  },
+  ENID_BGP_INCOMPLETE: {
+    message: "the settings of bgp do not make a bird.conf: {detail}",
+    remedy: "Complete the section bgp of the configuration; docs/bird.md has an example.",
+    exit: 3,
+  },
+  ENID_PASSWORD_FILE: {
+    message: "the password file {file} cannot be used: {detail}",
+    remedy: "Write the password of the session into it, one line, with mode 0600 and enid's user as its owner.",
+    exit: 1,
+  },
+  ENID_OUTPUT_FAILED: {
+    message: "{file} cannot be written: {detail}",
+    remedy: "Name a file in a folder that exists and is writable.",
     exit: 1,
   },
 

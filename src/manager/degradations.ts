@@ -22,6 +22,8 @@ export const DEGRADATION_NAMES = [
   "instance-full",
   "state-write-failing",
   "address-denied",
+  "ranges-full",
+  "address-conflict",
   "intent-unsettled",
   "host-routes-failing",
   "bird-failing",

@@ -4,7 +4,8 @@ import { type GiveBack, type Plan, plan } from "../planning/index.ts";
 import { NodeState } from "./node.ts";
 import { blockOf, observedCidrs } from "./observed.ts";
 import { type HeldBack, planInput } from "./plan-input.ts";
-import type { NodeFacts, ObservedInterface, Provider, Resolution } from "./ports/index.ts";
+import type { NodeAddress, NodeFacts, ObservedInterface, Provider, Resolution } from "./ports/index.ts";
+import { enterRanges } from "./ranges.ts";
 import type { PlanReport } from "./reports.ts";
 import type { Restraint } from "./restraint.ts";
 
@@ -23,6 +24,7 @@ export function planAfresh(of: {
   readonly facts: NodeFacts;
   readonly resolution: Resolution;
   readonly interfaces: readonly ObservedInterface[];
+  readonly nodeAddresses?: readonly NodeAddress[];
   readonly waiting: number;
   readonly nowMs: number;
 }): Plan {
@@ -35,6 +37,8 @@ export function planAfresh(of: {
     node.refreshUsability();
     for (const cidr of observedCidrs(observed)) node.enter(blockOf(cidr, observed.id));
   }
+  node.ownAddresses = new Map(of.nodeAddresses?.map(({ address, device }) => [address, device]));
+  enterRanges(node);
   return plan(planInput(node, { facts, nowMs, waiting, restraint: NOT_HELD_BACK, giveBack: undefined }));
 }
 

@@ -2,6 +2,7 @@ import { EnidError } from "../errors.ts";
 import type { Block, Lease } from "../pool/index.ts";
 import { type History, namesPod, podName } from "./history.ts";
 import type { NodeState } from "./node.ts";
+import { rangeReasons, withheldBecause } from "./range-reports.ts";
 import type { Explanation, WaitingReport } from "./reports.ts";
 
 export interface ExplainInput {
@@ -12,6 +13,8 @@ export interface ExplainInput {
   readonly waiting: readonly WaitingReport[];
   /** Why a pod that asks now would get nothing. */
   readonly whyNone: () => EnidError;
+  /** Why the lease seems to be nobody's any more, if so. */
+  readonly leftBehind: (lease: Lease) => string | undefined;
   readonly nowMs: number;
 }
 
@@ -26,6 +29,10 @@ export function explain(input: ExplainInput): Explanation {
   const waiting = input.waiting.filter(({ pod }) => namesPod(subject, podName(pod)));
   const base = { subject, history, leases: leases.map((lease) => located(node, lease)) };
   if (state !== undefined) return { ...base, ...explainAddress(input, state, leases[0]) };
+  const withheld = withheldBecause(node, subject);
+  if (withheld !== undefined) {
+    return { ...base, address: undefined, answer: `${subject} is for no pod`, because: [withheld] };
+  }
   if (waiting.length > 0) return { ...base, address: undefined, ...explainWaiting(input, waiting) };
   const [lease] = leases;
   if (lease !== undefined) {
@@ -33,7 +40,7 @@ export function explain(input: ExplainInput): Explanation {
       ...base,
       address: undefined,
       answer: `${podName(lease.pod)} has ${[lease.address, lease.ipv6Address].filter(Boolean).join(" and ")}`,
-      because: leaseReasons(node, lease),
+      because: leaseReasons(input, lease),
     };
   }
   const last = history.at(-1);
@@ -57,9 +64,9 @@ function explainAddress(
   const cooling = [...node.pool.coolings()].find(({ address }) => address === subject);
   const unusable = record === undefined ? "its interface is unknown" : node.unusableBecause(record);
   const because: string[] = [];
-  if (lease !== undefined) because.push(...leaseReasons(node, lease));
+  if (lease !== undefined) because.push(...leaseReasons(input, lease));
   if (state === "free") {
-    because.push(unusable === "" ? freeBecause(block) : `no pod is given it: ${unusable}`);
+    because.push(unusable === "" ? freeBecause(node, block) : `no pod is given it: ${unusable}`);
   }
   if (state === "releasing") because.push("it is being given back to EC2, so no pod gets it");
   const lostSinceMs = block === undefined ? undefined : node.lostSinceMs.get(block.cidr);
@@ -73,7 +80,9 @@ function explainAddress(
       `it was released and waits ${Math.max(0, Math.ceil((cooling.untilMs - nowMs) / 1_000))} s more, so that peers forget its last pod`,
     );
   }
-  if (block !== undefined)
+  if (block?.kind === "node-cidr") {
+    if (lease === undefined) because.push(...rangeReasons(node, subject));
+  } else if (block !== undefined)
     because.push(`it is part of ${block.cidr} on ${block.interfaceId} in ${record?.subnetId ?? "an unknown subnet"}`);
   return {
     answer: lease === undefined ? `${subject} is ${state}` : `${subject} is leased to ${podName(lease.pod)}`,
@@ -89,10 +98,16 @@ function explainAddress(
   };
 }
 
-function freeBecause(block: Block | undefined): string {
+function freeBecause(node: NodeState, block: Block | undefined): string {
+  if (block?.kind === "node-cidr") return freeOfRangeBecause(node, block);
   const next = "the address that is free longest is leased next";
   if (block?.kind !== "prefix") return `it is free; pods are put on the fullest interface first, and ${next}`;
   return `it is free; pods are put into the fullest prefix first, into nearly empty ones last, so that these can be given back whole, and ${next}`;
+}
+
+function freeOfRangeBecause({ pool }: NodeState, { cidr }: Block): string {
+  if (pool.block(cidr)?.usable !== true) return "no pod is given it: its range is no longer named";
+  return "it is free; pods fill one range after the other, and the address that is free longest is leased next";
 }
 
 function explainWaiting(input: ExplainInput, waiting: readonly WaitingReport[]) {
@@ -106,7 +121,16 @@ function explainWaiting(input: ExplainInput, waiting: readonly WaitingReport[]) 
   };
 }
 
-function leaseReasons(node: NodeState, lease: Lease): string[] {
+function leaseReasons({ node, leftBehind }: ExplainInput, lease: Lease): string[] {
+  const orphaned = leftBehind(lease);
+  return orphaned === undefined ? placeReasons(node, lease) : [...placeReasons(node, lease), orphaned];
+}
+
+function placeReasons(node: NodeState, lease: Lease): string[] {
+  const block = node.pool.blockOf(lease.address);
+  const made = `leased to container ${lease.attachment.containerId} (${lease.attachment.interfaceName}) at ${new Date(lease.leasedAtMs).toISOString()}`;
+  const addresses = lease.ipv6Address === undefined ? [lease.address] : [lease.address, lease.ipv6Address];
+  if (block?.kind === "node-cidr") return [made, ...addresses.flatMap((address) => rangeReasons(node, address))];
   const { interfaceId, subnetId } = located(node, lease);
   const record = node.interfaces.get(interfaceId);
   const counts = node.pool.interfaceCounts().find(({ id }) => id === interfaceId);
@@ -119,7 +143,7 @@ function leaseReasons(node: NodeState, lease: Lease): string[] {
         ? "subnet-tags"
         : undefined;
   return [
-    `leased to container ${lease.attachment.containerId} (${lease.attachment.interfaceName}) at ${new Date(lease.leasedAtMs).toISOString()}`,
+    made,
     `on ${interfaceId}, device ${record?.deviceIndex ?? "unknown"}, which has ${counts?.leased ?? 0} pods and ${counts?.free ?? 0} free addresses`,
     said === undefined
       ? `subnet ${subnetId} is the one of the primary interface; the settings name no other`

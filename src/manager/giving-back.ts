@@ -61,8 +61,9 @@ export class GivingBack {
     }
   }
 
-  /** Addresses beyond the watermarks now. */
+  /** Addresses beyond the watermarks now; of ranges of the node's own there are none, for nobody would take them back. */
   count(): number {
+    if (this.#node.hasRanges) return 0;
     const { available, used } = this.#node.supply("ipv4");
     // IPv4 addresses of the time before pods were given IPv6 ones alone: no pod will ask for one.
     if (this.#node.settings.values["ip-families"] === "ipv6") return Math.max(0, available - used);

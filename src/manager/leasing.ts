@@ -1,10 +1,11 @@
 import type { Clock } from "../adapters/index.ts";
-import { attachmentToEnd } from "../adoption/index.ts";
 import { EnidError } from "../errors.ts";
 import type { AddAnswer, AddRequest } from "../handoff/cni/port.ts";
-import type { Attachment, Lease, Pod } from "../pool/index.ts";
+import type { Attachment, Lease, Pod, Sandbox } from "../pool/index.ts";
+import { Fence } from "./fence.ts";
 import { replyBreach } from "./gate.ts";
 import { type History, podName } from "./history.ts";
+import { Identifying, isSameLease, isSameSandbox, renewSandbox } from "./identifying.ts";
 import type { Ledger } from "./ledger.ts";
 import { LIMITS } from "./limits.ts";
 import { NEVER, soonest } from "./moments.ts";
@@ -13,9 +14,14 @@ import type { NodeState } from "./node.ts";
 import type { Sandboxes } from "./ports/index.ts";
 import type { Promises } from "./promises.ts";
 import type { WaitingReport } from "./reports.ts";
+import { otherThanWanted, unavailable } from "./wishes.ts";
+
+interface LeaseRequest extends AddRequest {
+  readonly sandbox?: Sandbox;
+}
 
 interface Waiting {
-  readonly request: AddRequest;
+  readonly request: LeaseRequest;
   readonly sinceMs: number;
   readonly deadlineMs: number;
   readonly resolve: (lease: Lease) => void;
@@ -53,8 +59,13 @@ export class Leasing {
   /** Leases whose commit is under way: a repeated ADD must not be answered before it. */
   readonly #committing = new Map<string, Promise<Lease>>();
 
+  readonly #identifying: Identifying;
+  readonly #fence: Fence;
+
   constructor(options: LeasingOptions) {
     this.#options = options;
+    this.#identifying = new Identifying(options.sandboxes, options.clock);
+    this.#fence = new Fence(options.node);
   }
 
   get waitingCount(): number {
@@ -74,13 +85,19 @@ export class Leasing {
     const key = attachmentKey(request.attachment);
     // A caller that goes away after its lease was made keeps it: the runtime repeats the ADD or sends DEL, and a repeated
     // ADD may have been answered with this very lease already.
-    const lease = await this.#obtain(key, request, signal);
+    this.#fence.asked(key, request.pod);
+    const identified = this.#identify(key, request);
+    const obtained = await (identified === undefined
+      ? this.#obtain(key, request, signal)
+      : this.#obtainFor(identified, key, request, signal));
     const { node, ledger, promises } = this.#options;
+    const lease = node.pool.leaseOf(request.attachment);
     // A DEL may have come between the commit and this answer.
-    if (node.pool.leaseOf(request.attachment) !== lease)
-      throw this.#noAddress({ request, sinceMs: lease.leasedAtMs }, DELETED);
+    if (!isSameLease(lease, obtained)) throw this.#noAddress({ request, sinceMs: obtained.leasedAtMs }, DELETED);
     const breach = replyBreach(node, ledger, request.attachment, lease);
     if (breach !== undefined) throw promises.refuse(breach);
+    const other = request.wanted === undefined ? undefined : otherThanWanted(lease, request.wanted);
+    if (other !== undefined) throw this.#refused(request, other);
     await this.#reach(lease);
     return answerOf(node, lease);
   }
@@ -93,12 +110,12 @@ export class Leasing {
       this.#waiting.delete(key);
       waiting.first.reject(this.#noAddress(waiting.first, DELETED));
     }
+    this.#identifying.end(key);
     // An ADD that comes now is another one: it must not be answered with the lease that ends here.
     this.#committing.delete(key);
     const { node, clock, ledger, history } = this.#options;
     const nowMs = clock.nowMs();
-    // A sandbox that waited here is not the one that another IPAM gave an address.
-    const ending = waiting === undefined ? attachmentToEnd(node.pool, attachment, pod) : attachment;
+    const ending = this.#fence.toEnd(key, attachment, pod);
     const ended = node.pool.release(ending, nowMs, node.settings.values["cooling-seconds"] * 1_000);
     if (ended === undefined) return;
     for (const address of addressesOf(ended.lease)) {
@@ -112,7 +129,9 @@ export class Leasing {
   }
 
   lookup(attachment: Attachment): Lease | undefined {
-    return this.#committing.has(attachmentKey(attachment)) ? undefined : this.#options.node.pool.leaseOf(attachment);
+    const { node, ledger } = this.#options;
+    const lease = node.pool.leaseOf(attachment);
+    return lease !== undefined && ledger.holdsLease(lease) ? lease : undefined;
   }
 
   /** An address that nothing reaches is of no use to the pod: its lease ends, and the runtime asks again. */
@@ -121,20 +140,26 @@ export class Leasing {
     try {
       await reachable(lease);
     } catch (error) {
-      if (node.pool.leaseOf(lease.attachment) === lease) await this.remove(lease.attachment);
+      if (isSameLease(node.pool.leaseOf(lease.attachment), lease)) await this.remove(lease.attachment);
       throw error;
     }
     // A DEL may have come meanwhile.
-    if (node.pool.leaseOf(lease.attachment) !== lease)
+    if (!isSameLease(node.pool.leaseOf(lease.attachment), lease))
       throw this.#noAddress({ request: lease, sinceMs: lease.leasedAtMs }, DELETED);
   }
 
   /** Gives what is free to those who wait longest. */
   serve(): void {
     if (this.#waiting.size === 0 || this.#options.closed() !== undefined) return;
+    let isEmpty = false;
     for (const [key, { first }] of this.#waiting) {
-      const lease = this.#lease(key, first.request);
-      if (lease === undefined) return;
+      const { request } = first;
+      // Behind one who gets none, only those are looked at whom waiting cannot help.
+      const lease = isEmpty ? this.#hopelessWish(request) : this.#lease(key, request);
+      if (lease === undefined) {
+        isEmpty = true;
+        continue;
+      }
       this.#waiting.delete(key);
       lease.then(first.resolve, first.reject);
     }
@@ -165,6 +190,7 @@ export class Leasing {
   rejectAll(error: EnidError): void {
     for (const { first } of this.#waiting.values()) first.reject(error);
     this.#waiting.clear();
+    this.#identifying.endAll(error);
   }
 
   /** When an address has cooled down or the time of one who waits is over, after `nowMs`; Infinity = neither. */
@@ -174,12 +200,38 @@ export class Leasing {
     return nextMs;
   }
 
-  #obtain(key: string, request: AddRequest, signal: AbortSignal | undefined): Promise<Lease> {
+  /** Undefined when nothing has to be found out before a lease is made. */
+  #identify(key: string, request: AddRequest): Promise<Sandbox | undefined> | undefined {
+    // It joins the ADD before it, which found out.
+    if (this.#committing.has(key) || this.#waiting.has(key)) return undefined;
+    const sinceMs = this.#options.clock.nowMs();
+    const deleted = () => this.#noAddress({ request, sinceMs }, DELETED);
+    return this.#identifying.begin(key, request.sandboxPath, deleted, (sandbox) => {
+      const lease = this.lookup(request.attachment);
+      if (lease === undefined || lease.sandbox !== undefined || this.#committing.has(key)) return;
+      // Never rejects: what the disk refuses leaves the lease as it is.
+      void this.#again(key, lease, sandbox);
+    });
+  }
+
+  async #obtainFor(
+    identified: Promise<Sandbox | undefined>,
+    key: string,
+    request: AddRequest,
+    signal: AbortSignal | undefined,
+  ): Promise<Lease> {
+    const sinceMs = this.#options.clock.nowMs();
+    const sandbox = await identified;
+    if (signal?.aborted) throw this.#noAddress({ request, sinceMs }, "the caller went away");
+    return this.#obtain(key, sandbox === undefined ? request : { ...request, sandbox }, signal);
+  }
+
+  #obtain(key: string, request: LeaseRequest, signal: AbortSignal | undefined): Promise<Lease> {
     const committing = this.#committing.get(key);
     if (committing !== undefined) return committing;
     const existing = this.#options.node.pool.leaseOf(request.attachment);
     if (existing !== undefined) {
-      if (this.#options.ledger.holdsLease(existing)) return Promise.resolve(existing);
+      if (this.#options.ledger.holdsLease(existing)) return this.#again(key, existing, request.sandbox);
       return Promise.reject(this.#noAddress({ request, sinceMs: existing.leasedAtMs }, UNWRITTEN));
     }
     const waiting = this.#waiting.get(key);
@@ -189,25 +241,48 @@ export class Leasing {
       return waiting.result;
     }
 
-    // Those who wait come first: a newcomer must not take the address that just became free.
-    if (this.#waiting.size === 0 && this.#options.closed() === undefined) {
-      const lease = this.#lease(key, request);
+    if (this.#options.closed() === undefined) {
+      // Those who wait come first: a newcomer must not take the address that just became free.
+      const lease = this.#waiting.size === 0 ? this.#lease(key, request) : this.#hopelessWish(request);
       if (lease !== undefined) return lease;
     }
     return this.#wait(key, request, signal);
   }
 
+  /**
+   * Refuses at once who wants an address that cannot be had now. Such a pod does not wait: nothing that the node could
+   * plan would bring that address, and waiting pods count as demand. The runtime asks again by itself.
+   */
+  #hopelessWish(request: AddRequest): Promise<Lease> | undefined {
+    const { wanted, pod } = request;
+    if (wanted === undefined) return undefined;
+    const { node } = this.#options;
+    const obstacle = node.pool.unavailable(wanted, node.settings.values["ip-families"]);
+    if (obstacle === undefined) return undefined;
+    return Promise.reject(this.#refused(request, unavailable(pod, obstacle.address, obstacle.why)));
+  }
+
+  #refused({ pod }: AddRequest, error: EnidError): EnidError {
+    const { history, clock } = this.#options;
+    history.add(clock.nowMs(), podName(pod), String(error.values.address), error.message);
+    return error;
+  }
+
   /** Takes an address out of the pool; resolves once that is durable. Undefined when none is free. */
-  #lease(key: string, request: AddRequest): Promise<Lease> | undefined {
+  #lease(key: string, request: LeaseRequest): Promise<Lease> | undefined {
     const { node, clock, history } = this.#options;
     const nowMs = clock.nowMs();
     const families = node.settings.values["ip-families"];
-    const outcome = node.pool.lease(request.attachment, request.pod, nowMs, families);
+    const { attachment, pod, wanted, sandbox } = request;
+    const outcome = node.pool.lease(attachment, pod, nowMs, families, { wanted, sandbox });
     if (outcome.kind === "none") return undefined;
+    if (outcome.kind === "unavailable") {
+      return Promise.reject(this.#refused(request, unavailable(pod, outcome.address, outcome.why)));
+    }
     // The state had it (the pod waited since before that was loaded): durable already, and nothing may take it back.
     if (outcome.kind === "existing") return Promise.resolve(outcome.lease);
     for (const address of addressesOf(outcome.lease)) {
-      history.add(nowMs, podName(request.pod), address, `${podName(request.pod)} was given ${address}`);
+      history.add(nowMs, podName(pod), address, `${podName(pod)} was given ${address}`);
     }
     this.#options.changed(false);
     return this.#commit(key, outcome.lease);
@@ -217,21 +292,30 @@ export class Leasing {
     const { ledger, node } = this.#options;
     // A DEL may have ended it meanwhile; then there is nothing to answer with, and nothing to take back.
     const holds = () => node.pool.leaseOf(lease.attachment) === lease;
-    const committing = ledger
-      .must([{ kind: "lease-put", lease }])
-      .then(
-        () => {
-          if (holds()) return lease;
-          throw this.#noAddress({ request: lease, sinceMs: lease.leasedAtMs }, DELETED);
-        },
-        (error: EnidError) => {
-          if (holds()) node.pool.undoLease(lease.attachment);
-          throw error;
-        },
-      )
-      .finally(() => {
-        if (this.#committing.get(key) === committing) this.#committing.delete(key);
-      });
+    const written = ledger.must([{ kind: "lease-put", lease }]).then(
+      () => {
+        if (holds()) return lease;
+        throw this.#noAddress({ request: lease, sinceMs: lease.leasedAtMs }, DELETED);
+      },
+      (error: EnidError) => {
+        if (holds()) node.pool.undoLease(lease.attachment);
+        throw error;
+      },
+    );
+    return this.#whileCommitting(key, written);
+  }
+
+  /** A repeated ADD. */
+  #again(key: string, lease: Lease, sandbox: Sandbox | undefined): Promise<Lease> {
+    if (sandbox === undefined || isSameSandbox(lease.sandbox, sandbox)) return Promise.resolve(lease);
+    const { node, ledger } = this.#options;
+    return this.#whileCommitting(key, renewSandbox(node, ledger, lease, sandbox));
+  }
+
+  #whileCommitting(key: string, written: Promise<Lease>): Promise<Lease> {
+    const committing = written.finally(() => {
+      if (this.#committing.get(key) === committing) this.#committing.delete(key);
+    });
     this.#committing.set(key, committing);
     return committing;
   }

@@ -61,6 +61,11 @@ export class Ledger {
     return this.#leases.has(lease);
   }
 
+  /** Another one, which is durable, says the same of the same attachment anew. */
+  replaced(lease: Lease): void {
+    this.#leases.delete(lease);
+  }
+
   /** Whether the intent was made durable and is open. */
   holdsIntent(id: string): boolean {
     return this.#intents.has(id);

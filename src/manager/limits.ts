@@ -93,6 +93,21 @@ export const LIMITS = {
   /** Removed by one node after one look: many nodes look. */
   leftoversAtOnce: 5,
 
+  /** ADD waits for the look at its sandbox, which takes a fraction of a millisecond, for this long at most. */
+  identifyMs: 500,
+  /** So many looks that do not end, and no further ADD waits for one. */
+  identifyHanging: 2,
+  sandboxesEveryMs: 60_000,
+  /** GC waits for the look at what its list leaves out for this long at most. */
+  sandboxLookMs: 5_000,
+  /** So many sandboxes of one folder that are gone at one look, and none is left: that is the folder, or a drained node. */
+  vanishedAtOnce: 3,
+  /**
+   * Their leases stay for so long at least. The kubelet looks at sandboxes every second and makes those anew that have lost
+   * their namespace, so that what lived with such a sandbox is over by then.
+   */
+  vanishedGraceMs: 30 * 60_000,
+
   selfCheckEveryMs: 60_000,
   /** The same while nothing changed in the pool. */
   selfCheckUnchangedMs: 60 * 60_000,

@@ -6,9 +6,11 @@ import type { AddAnswer, AddRequest, LeaseService } from "../handoff/cni/port.ts
 import type { Attachment, Counts, Lease, Pod } from "../pool/index.ts";
 import { adoptLeases } from "./adopting.ts";
 import { dryRun } from "./dry-run.ts";
+import { isOfThisBoot, stateFor } from "./environment.ts";
 import { explain } from "./explaining.ts";
 import { LIMITS } from "./limits.ts";
 import { Loop } from "./loop.ts";
+import { lostBy } from "./lost.ts";
 import { soonest } from "./moments.ts";
 import { composeParts, type ManagerOptions, type Parts } from "./parts.ts";
 import type { Provider, Store } from "./ports/index.ts";
@@ -66,10 +68,12 @@ export class Manager implements ManagerControl, LeaseService {
     await this.#parts.keeper.begin(loaded, offer);
     this.#parts.node.settings = this.#parts.keeper.settings;
     const sameBoot = loaded.bootId === this.#bootId;
-    const state = sameBoot ? loaded : { ...loaded, leases: [] };
+    const { hasRanges } = this.#parts.node;
+    const state = stateFor(hasRanges ? "node-cidr" : "aws", sameBoot ? loaded : { ...loaded, leases: [] });
     const sameSelection = loaded.resolution?.selection === selectionKey(this.#parts.keeper.settings);
     // Another boot may be another instance started from this disk: then nothing is served before the node is known.
-    this.#warm = sameBoot && sameSelection && state.instanceId !== "" && state.blocks.length > 0;
+    // A node with ranges of its own has nothing to wait for, and looks first which addresses are its devices'.
+    this.#warm = sameBoot && sameSelection && state.instanceId !== "" && state.blocks.length > 0 && !hasRanges;
     if (this.#warm) {
       this.#parts.node.trusted = new Set(loaded.resolution?.subnetIds);
       this.#parts.surveyor.spread(this.#parts.keeper.settings.values["start-jitter-seconds"] * 1_000);
@@ -78,7 +82,8 @@ export class Manager implements ManagerControl, LeaseService {
     restorePool(this.#parts.node, state, this.#clock.nowMs(), this.#parts.telemetry);
     this.#parts.actor.adopt(state.intents);
     // Recorded with the identity, so that a boot in which the node was never identified has no warm start either.
-    this.#parts.surveyor.remember(state, sameBoot ? undefined : { kind: "boot-started", bootId: this.#bootId });
+    const boot = sameBoot ? undefined : ({ kind: "boot-started", bootId: this.#bootId } as const);
+    this.#parts.surveyor.remember(state, boot, hasRanges && isOfThisBoot(state, this.#bootId));
     this.#begun = true;
     this.#parts.reaching.start();
     this.#parts.telemetry.event({
@@ -127,6 +132,10 @@ export class Manager implements ManagerControl, LeaseService {
     return this.#parts.reaching.trouble();
   }
 
+  lost(lease: Lease): EnidError | undefined {
+    return lostBy(this.#parts.node, lease);
+  }
+
   lookup(attachment: Attachment): Lease | undefined {
     return this.#parts.leasing.lookup(attachment);
   }
@@ -164,6 +173,7 @@ export class Manager implements ManagerControl, LeaseService {
       budget: this.#provider.budget?.(),
       refillAtMs: this.#parts.planner.refillAtMs,
       reach: this.#parts.reaching.reports(),
+      orphans: this.#parts.orphans.report(),
     });
   }
 
@@ -186,6 +196,7 @@ export class Manager implements ManagerControl, LeaseService {
       history: this.#parts.history,
       waiting: this.#parts.leasing.waiting(),
       whyNone: () => this.#closed() ?? this.#parts.planner.whyNone(),
+      leftBehind: (lease) => this.#parts.orphans.explain(lease),
       nowMs: this.#clock.nowMs(),
     });
   }
@@ -235,6 +246,7 @@ export class Manager implements ManagerControl, LeaseService {
     const ended = this.#parts.node.pool.cool(nowMs);
     if (ended.length > 0) void this.#parts.ledger.eventually([{ kind: "cooling-end", addresses: ended }]);
     else this.#parts.ledger.retry();
+    this.#parts.ranges.look();
     this.#parts.leasing.serve();
     this.#parts.surveyor.look(nowMs);
     this.#parts.orphans.look(nowMs);
@@ -276,6 +288,7 @@ export class Manager implements ManagerControl, LeaseService {
   #apply(settings: Settings): void {
     const selectionChanged = selectionKey(this.#parts.node.settings) !== selectionKey(settings);
     this.#parts.node.settings = settings;
+    this.#parts.ranges.align();
     if (selectionChanged) this.#parts.surveyor.selectionChanged();
     this.#parts.restraint.lift();
     this.#parts.planner.settingsChanged();
@@ -290,7 +303,11 @@ export class Manager implements ManagerControl, LeaseService {
     if (this.#stopping) return new EnidError("ENID_STOPPING");
     if (!this.#begun) return new EnidError("ENID_STARTING", { waitingFor: "the state is being loaded" });
     if (this.#parts.selfCheck.broken !== undefined) return this.#parts.selfCheck.broken;
-    if (this.#warm || this.#parts.surveyor.observed) return undefined;
+    if (this.#warm || this.#parts.surveyor.observed) {
+      // No address is leased by what the settings or the devices said before.
+      this.#parts.ranges.align();
+      return undefined;
+    }
     return stillStarting(this.#parts.node, this.#parts.degradations);
   }
 }

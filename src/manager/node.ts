@@ -1,9 +1,10 @@
-import { prefixModeOf, type Settings } from "../configuration/index.ts";
+import { environmentOf, prefixModeOf, type Settings } from "../configuration/index.ts";
 import type { EnidError } from "../errors.ts";
 import { effectivePreAllocate, interfaceMaximum, nodeMaximum, type PlanInput, type Step } from "../planning/index.ts";
 import { type Block, type Family, Pool, PoolError } from "../pool/index.ts";
 import { NotedMap } from "./noted-map.ts";
-import type { Intent, InterfaceRecord, NodeFacts, Resolution } from "./ports/index.ts";
+import { type Intent, type InterfaceRecord, NODE_INTERFACE, type NodeFacts, type Resolution } from "./ports/index.ts";
+import { rangeCapacity, rangeSupply, type Supply, scarcerFamily } from "./range-supply.ts";
 import { takenFromSubnet } from "./step-sizes.ts";
 
 /** A step under way: its durable intent and what is known of it in this process. */
@@ -30,6 +31,7 @@ export class NodeState {
   #resolution: Resolution | undefined;
   #settings: Settings;
   #trusted: ReadonlySet<string> = new Set();
+  #ownAddresses: ReadonlyMap<string, string> = new Map();
   #watermarks: PlanInput["watermarks"] | undefined;
   readonly #createPool: () => Pool;
 
@@ -54,6 +56,8 @@ export class NodeState {
   readonly lostSinceMs = new NotedMap<string, number>(this.#noted);
   /** A primary address that is no longer for pods waits for the end of its lease. */
   primaryLeaves = false;
+  /** Ranges of podCIDRs are on their way to the disk: their addresses can be leased once they are there. */
+  rangesJoin = false;
 
   constructor(settings: Settings, createPool: () => Pool = () => new Pool()) {
     this.#settings = settings;
@@ -113,6 +117,21 @@ export class NodeState {
     this.#changes++;
   }
 
+  /** Addresses that devices of the node have, and the device of each; empty where they are not looked for. */
+  get ownAddresses(): ReadonlyMap<string, string> {
+    return this.#ownAddresses;
+  }
+
+  set ownAddresses(addresses: ReadonlyMap<string, string>) {
+    this.#ownAddresses = addresses;
+    this.#changes++;
+  }
+
+  /** Whether pods get addresses of the node's own ranges (podCIDRs), and none of EC2. */
+  get hasRanges(): boolean {
+    return environmentOf(this.#settings) === "node-cidr";
+  }
+
   /** Everything that belonged to another instance goes; the settings stay. */
   forget(): void {
     // The counts of the new pool begin anew; the sums must not come back to what they were.
@@ -131,6 +150,7 @@ export class NodeState {
   /** Why the interface carries no pods under the settings; empty when it may. */
   unusableBecause(record: InterfaceRecord): string {
     const firstIndex = this.settings.values["first-interface-index"];
+    if (record.id === NODE_INTERFACE) return this.hasRanges ? "" : "podCIDRs names no ranges";
     if (record.foreign) {
       return record.foreignBecause ?? "managed by somebody else or excluded by eni.exclude-interface-tags";
     }
@@ -180,6 +200,7 @@ export class NodeState {
    * the limits are unknown.
    */
   capacity(): number {
+    if (this.hasRanges) return rangeCapacity(this);
     if (this.facts === undefined) return 0;
     const limits = this.planLimits(this.facts);
     let most = nodeMaximum(limits, { prefixes: this.takesPrefixes });
@@ -197,29 +218,32 @@ export class NodeState {
   }
 
   watermarks(): PlanInput["watermarks"] {
+    // Ranges come and go with the settings and the pods, not with the facts.
+    if (this.hasRanges) return this.#computeWatermarks();
     this.#watermarks ??= this.#computeWatermarks();
     return this.#watermarks;
   }
 
   #computeWatermarks(): PlanInput["watermarks"] {
     const { values, origins } = this.settings;
-    const configured = values["pre-allocate"];
-    const preAllocate =
-      this.facts === undefined
-        ? configured
-        : effectivePreAllocate(configured, origins["pre-allocate"].kind === "default", this.planLimits(this.facts), {
-            prefixes: this.takesPrefixes,
-          });
     return {
-      preAllocate,
+      preAllocate: this.#preAllocate(values["pre-allocate"], origins["pre-allocate"].kind === "default"),
       minAllocate: values["min-allocate"],
       maxAllocate: values["max-allocate"],
       maxAboveWatermark: values["max-above-watermark"],
     };
   }
 
+  #preAllocate(configured: number, isDefault: boolean): number {
+    if (this.hasRanges) return isDefault ? Math.min(configured, rangeCapacity(this) || configured) : configured;
+    if (this.facts === undefined) return configured;
+    const limits = this.planLimits(this.facts);
+    return effectivePreAllocate(configured, isDefault, limits, { prefixes: this.takesPrefixes });
+  }
+
   /** The family that decides whether a pod can be served: IPv4, unless pods have IPv6 addresses only. */
   get family(): Family {
+    if (this.hasRanges) return scarcerFamily(this);
     return this.settings.values["ip-families"] === "ipv6" ? "ipv6" : "ipv4";
   }
 
@@ -240,7 +264,8 @@ export class NodeState {
   }
 
   /** Addresses on usable interfaces: what the watermarks count. Cooling ones are not to be given out, so they are used. */
-  supply(family: Family = this.family): { available: number; used: number; free: number } {
+  supply(family: Family = this.family): Supply {
+    if (this.hasRanges) return rangeSupply(this, family);
     const counts = this.pool.usableCounts(family);
     return { available: counts.total - counts.releasing, used: counts.leased + counts.cooling, free: counts.free };
   }

@@ -1,5 +1,6 @@
 import { type Block, familyOf } from "../pool/index.ts";
-import type { InterfaceRecord, ObservedInterface } from "./ports/index.ts";
+import type { NodeState } from "./node.ts";
+import type { InterfaceRecord, Observation, ObservedInterface } from "./ports/index.ts";
 
 export function isIpv6(cidr: string): boolean {
   return familyOf(cidr) === "ipv6";
@@ -17,6 +18,15 @@ export function observedCidrs(observed: ObservedInterface): string[] {
     ...observed.prefixes,
     ...(observed.ipv6Prefixes ?? []),
   ];
+}
+
+/** Keeps which addresses the devices of the node have, where that was looked at. */
+export function noteOwnAddresses(node: NodeState, { nodeAddresses }: Pick<Observation, "nodeAddresses">): void {
+  if (nodeAddresses === undefined) return;
+  const seen = new Map(nodeAddresses.map(({ address, device }) => [address, device]));
+  const known = node.ownAddresses;
+  const isSame = known.size === seen.size && [...seen.keys()].every((address) => known.has(address));
+  if (!isSame) node.ownAddresses = seen;
 }
 
 /** Of observations that are never changed, so one that is looked at again, as metadata's mostly are, is not read again. */

@@ -7,7 +7,7 @@ import { Lag } from "./lag.ts";
 import type { Ledger } from "./ledger.ts";
 import { NEVER } from "./moments.ts";
 import type { NodeState } from "./node.ts";
-import { blockOf, cidrsSeenOn, isIpv6, mergeRecord, observedCidrs } from "./observed.ts";
+import { blockOf, cidrsSeenOn, isIpv6, mergeRecord, noteOwnAddresses, observedCidrs } from "./observed.ts";
 import type {
   Change,
   InterfaceRecord,
@@ -96,6 +96,7 @@ export class Observer {
   }
 
   merge(observation: Observation): Verdict {
+    noteOwnAddresses(this.#options.node, observation);
     return this.isKnown(observation) ? NOTHING_NEW : this.#guarded(observation);
   }
 
@@ -273,8 +274,8 @@ export class Observer {
       else this.#lookAtMs = Math.min(this.#lookAtMs, fromMs);
     };
     for (const { block, releasing, leased, cooling } of node.pool.blocks()) {
-      // What is being given back is its step's to report.
-      if (releasing > 0) continue;
+      // What is being given back is its step's to report; what the settings give the node is theirs.
+      if (releasing > 0 || block.kind === "node-cidr") continue;
       // Known to be lost, and kept for its leases: EC2 need not be asked again before they end.
       if (node.lostSinceMs.has(block.cidr) && leased + cooling > 0) {
         this.#lacked = true;

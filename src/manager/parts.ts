@@ -16,6 +16,7 @@ import { Orphans } from "./orphans.ts";
 import { Planner } from "./planner.ts";
 import type { Provider, Reach, Sandboxes, Store, Telemetry } from "./ports/index.ts";
 import { Promises } from "./promises.ts";
+import { Ranges } from "./ranges.ts";
 import { Reaching } from "./reaching.ts";
 import { Restraint } from "./restraint.ts";
 import { SelfCheck } from "./self-check.ts";
@@ -71,6 +72,7 @@ export function composeParts(options: ManagerOptions, clock: Clock, hooks: Hooks
   const activities = new Activities(clock, LIMITS.activityMs, hooks.wake);
   const history = new History(LIMITS.historyEntries);
   const shared = { node, ledger, clock, telemetry, history, degradations, promises };
+  const ranges = new Ranges({ ...shared, wake: hooks.wake });
   const observer = new Observer(shared);
   const actor = new Actor({
     ...shared,
@@ -109,7 +111,7 @@ export function composeParts(options: ManagerOptions, clock: Clock, hooks: Hooks
     ...shared,
     sandboxes: options.sandboxes,
     activities,
-    end: (attachment, pod) => leasing.remove(attachment, pod),
+    end: (attachment) => leasing.remove(attachment),
   });
   const givingBack = new GivingBack(node, clock, random);
   const others = { restraint, activities, random };
@@ -127,6 +129,7 @@ export function composeParts(options: ManagerOptions, clock: Clock, hooks: Hooks
     restraint,
     activities,
     history,
+    ranges,
     observer,
     actor,
     surveyor,

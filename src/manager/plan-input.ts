@@ -11,6 +11,7 @@ import { familyOf } from "../pool/index.ts";
 import { LIMITS } from "./limits.ts";
 import type { NodeState, RunningIntent } from "./node.ts";
 import type { Intent, InterfaceRecord, NodeFacts } from "./ports/index.ts";
+import { givenAddresses } from "./range-supply.ts";
 import type { Restraint } from "./restraint.ts";
 import { addsTo, stepCount, stepIpv6Prefixes, stepSlots } from "./step-sizes.ts";
 
@@ -32,6 +33,7 @@ export interface PlanQuestion {
 
 /** What planning is asked: the node as it is, with what the steps under way will bring. */
 export function planInput(node: NodeState, { facts, nowMs, waiting, restraint, giveBack }: PlanQuestion): PlanInput {
+  if (node.hasRanges) return givenInput(node, nowMs, waiting);
   const counting = [...node.intents.values()].filter((running) => countsAsPending(running, nowMs));
   const blocked = restraint.blocked();
   const interfaces = planInterfaces(node, facts, counting);
@@ -60,6 +62,25 @@ export function planInput(node: NodeState, { facts, nowMs, waiting, restraint, g
     ...(blocked === undefined ? {} : { blocked: { untilMs: blocked.untilMs, reason: blocked.error.message } }),
     ...(giveBack === undefined ? {} : { giveBack }),
     ...(follows ? { securityGroups: node.resolution?.securityGroups ?? [] } : {}),
+  };
+}
+
+/** A node with ranges of its own: what it has is all there is. */
+function givenInput(node: NodeState, nowMs: number, waiting: number): PlanInput {
+  const { available, used } = node.supply();
+  return {
+    nowMs,
+    watermarks: node.watermarks(),
+    available,
+    used,
+    waiting,
+    pending: 0,
+    interfaces: [],
+    pendingDeviceIndexes: [],
+    subnets: [],
+    limits: { maxInterfaces: 1, addressesPerInterface: 1, firstInterfaceIndex: 0 },
+    families: node.settings.values["ip-families"],
+    given: givenAddresses(node),
   };
 }
 

@@ -90,11 +90,13 @@ export class Planner {
     if (steps.length === 0 && shortfall?.kind !== "blocked" && node.intents.size === 0)
       restraint.rest(() => this.#couldGiveBack(input));
     this.#report(shortfall, nowMs);
+    // Where a node of its own ranges has given out all that max-allocate allows, what cools down is for nobody either.
+    const isMost = input.given !== undefined && shortfall?.kind === "max-allocate";
     const supply = {
       waiting: input.waiting,
       pending: input.pending + planned + deferred,
       free: node.freeForPods(),
-      coolingInTime: leasing.coolingInTime(),
+      coolingInTime: isMost ? 0 : leasing.coolingInTime(),
     };
     const hopeless = hopelessCount(this.#last, supply, node);
     leasing.expire(hopeless === 0 ? undefined : { count: hopeless, reason: this.whyNone() });
@@ -137,7 +139,7 @@ export class Planner {
   #isMet(): boolean {
     const { node } = this.#options;
     if (prefixModeOf(node.settings) !== "off" || (this.giveBack()?.count ?? 0) > 0) return false;
-    const { available, used } = node.supply("ipv4");
+    const { available, used } = node.supply(node.hasRanges ? node.family : "ipv4");
     const watermarks = node.watermarks();
     return available - used >= watermarks.preAllocate && needed({ available, used, ...watermarks }) === 0;
   }
@@ -229,7 +231,11 @@ export class Planner {
    * Whether the buffer alone wants to grow and is at least half full. Pods that wait, min-allocate and a buffer that runs
    * low are served at once.
    */
-  #bufferCanWait({ watermarks, available, used, pending, waiting, prefixMode }: PlanInput, nowMs: number): boolean {
+  #bufferCanWait(
+    { watermarks, available, used, pending, waiting, prefixMode, given }: PlanInput,
+    nowMs: number,
+  ): boolean {
+    if (given !== undefined) return false;
     const { preAllocate, minAllocate } = watermarks;
     const free = available + pending - used;
     const isLow = free * 2 < preAllocate || preAllocate < LIMITS.refillAtOnceBelow;
@@ -278,6 +284,8 @@ export class Planner {
     const full = shortfall?.kind === "instance-full" && node.supply().free === 0 && !awaitsSettling(node);
     if (full) show("instance-full");
     else degradations.clear("instance-full");
+    if (shortfall?.kind === "ranges-full" && shortfall.free === 0) show("ranges-full");
+    else degradations.clear("ranges-full");
   }
 }
 
@@ -301,6 +309,7 @@ const LASTING: ReadonlySet<ShortfallReason["kind"]> = new Set([
   "instance-full",
   "max-allocate",
   "prefixes-unsupported",
+  "ranges-full",
 ]);
 
 /** Whether other facts about the subnets could end the shortfall. */

@@ -3,6 +3,7 @@ import type { Lease } from "../pool/index.ts";
 import type { DegradationName, Degradations } from "./degradations.ts";
 import type { NodeState } from "./node.ts";
 import type { Reach, ReachAddress, ReachPicture, ReachReport } from "./ports/index.ts";
+import { reachBlocks } from "./reach-blocks.ts";
 
 const SHOWN_AS = {
   "host-routes": "host-routes-failing",
@@ -60,6 +61,8 @@ export class Reaching {
   trouble(): EnidError | undefined {
     for (const reach of this.#options.reaches) {
       const trouble = reach.trouble();
+      // Of no account for the pods of this node.
+      if (trouble?.code === "ENID_NODE_PORT_MARKS") continue;
       if (trouble !== undefined) return new EnidError("ENID_LIMITED", { reason: trouble.message }, { cause: trouble });
     }
     return undefined;
@@ -89,17 +92,13 @@ function pictureOf(node: NodeState): ReachPicture {
       primaryIsForPods: settings.values["use-primary-address"] && record.id !== facts?.primaryInterfaceId,
       usable: node.unusableBecause(record) === "",
     })),
-    blocks: [...pool.blocks()].map(({ block: { cidr, kind, interfaceId }, usable }) => ({
-      cidr,
-      kind,
-      interfaceId,
-      usable,
-    })),
+    blocks: reachBlocks(node),
     addresses: [...pool.leases()].flatMap((lease) => reachAddresses(node, lease)),
     bgp: {
       asn: settings.values.asn,
       includeFile: settings.values["bird-include-file"],
       controlSocket: settings.values["bird-control-socket"],
+      neighbors: settings.values.uplinks.map(({ neighbor }) => neighbor),
     },
   };
 }

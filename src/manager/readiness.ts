@@ -10,6 +10,10 @@ export function stillStarting(node: NodeState, degradations: Degradations): Enid
   const obstacle = degradations.list().find(({ name }) => OBSTACLES.includes(name));
   const why = (waitingFor: string, doing: string) =>
     new EnidError("ENID_STARTING", { waitingFor: `${waitingFor} (${obstacle?.error.message ?? doing})` });
+  if (node.hasRanges) {
+    if (node.facts === undefined) return why("who this node is", "its identity is being read");
+    return why("what addresses the node itself has", "its devices are being looked at");
+  }
   if (node.facts === undefined) return why("who this node is", "instance metadata is being read");
   return why("what this node holds", "EC2 is being asked");
 }

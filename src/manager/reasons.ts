@@ -1,8 +1,9 @@
 import { EnidError } from "../errors.ts";
-import type { Plan, PlanSubnet, ShortfallReason } from "../planning/index.ts";
+import type { GivenAddresses, Plan, PlanSubnet, ShortfallReason } from "../planning/index.ts";
 import type { Degradations } from "./degradations.ts";
 import { LIMITS } from "./limits.ts";
 import type { NodeState, RunningIntent } from "./node.ts";
+import { givenAddresses } from "./range-supply.ts";
 import type { Restraint } from "./restraint.ts";
 import { isGrowth, stepCount, stepIpv6Prefixes, stepSaid } from "./step-sizes.ts";
 import type { Surveyor } from "./surveying.ts";
@@ -21,6 +22,7 @@ export interface ReasonInput {
 /** Why a pod that asks now gets no address: the first obstacle on the way to one. */
 export function whyNone(input: ReasonInput): EnidError {
   const { node, surveyor, degradations, plan } = input;
+  if (node.hasRanges) return whyNoneOfRanges(input);
   if (node.facts === undefined) {
     return growing("instance metadata to say who this node is", degradations.messageOf("node-unknown"));
   }
@@ -41,6 +43,25 @@ export function whyNone(input: ReasonInput): EnidError {
   return unsettled ?? growing("the next plan");
 }
 
+/** The same where addresses are of the node's own ranges: nothing has to be asked for, so little can be in the way. */
+function whyNoneOfRanges({ node, degradations, plan, diskError }: ReasonInput): EnidError {
+  if (node.facts === undefined) return growing("the machine's identity", degradations.messageOf("node-unknown"));
+  if (diskError !== undefined) return diskError;
+  if (node.rangesJoin) return growing("new ranges to be written to the disk");
+  const given = givenAddresses(node);
+  const isMost = plan?.shortfall?.kind === "max-allocate" || (given.free === 0 && given.unused > 0);
+  return isMost ? mostReached(node) : new EnidError("ENID_RANGES_FULL", rangesFull(given));
+}
+
+function mostReached(node: NodeState): EnidError {
+  const maxAllocate = node.watermarks().maxAllocate;
+  return new EnidError("ENID_MAX_ALLOCATE", { maxAllocate, used: node.pool.leaseCount });
+}
+
+function rangesFull({ ranges, free, leased, cooling, reserved, draining }: Omit<GivenAddresses, "unused">) {
+  return { ranges: ranges.join(", "), free, leased, cooling, reserved, draining };
+}
+
 /** A plan's shortfall as an error of the catalogue, with the node's values. */
 export function shortfallError(
   shortfall: ShortfallReason,
@@ -54,6 +75,8 @@ export function shortfallError(
         capacity: shortfall.capacity,
         used,
       });
+    case "ranges-full":
+      return new EnidError("ENID_RANGES_FULL", rangesFull(shortfall));
     case "max-allocate":
       return new EnidError("ENID_MAX_ALLOCATE", { maxAllocate: shortfall.maxAllocate, used });
     case "no-usable-interface": {
@@ -95,6 +118,7 @@ const HARD: ReadonlySet<ShortfallReason["kind"]> = new Set([
   "no-usable-interface",
   "prefixes-unsupported",
   "no-ipv6-subnet",
+  "ranges-full",
 ]);
 
 /** True when waiting does not help: only pods that end, or an operator, can. */
@@ -112,6 +136,7 @@ export function hopelessCount(
   node: NodeState,
 ): number {
   if (plan.shortfall === undefined || !isHard(plan.shortfall) || whatIsUnsettled(node) !== undefined) return 0;
+  if (node.rangesJoin) return 0;
   // What is being given back or removed makes room for something else.
   if ([...node.intents.values()].some(({ intent }) => !isGrowth(intent.step))) return 0;
   return Math.max(0, supply.waiting - supply.pending - supply.free - supply.coolingInTime);

@@ -47,6 +47,25 @@ export interface InterfaceReport {
   readonly counts: Counts;
 }
 
+/** A block of the node's own ranges. */
+export interface RangeReport {
+  readonly cidr: string;
+  /**
+   * `serving`: pods get addresses of it. `draining`: podCIDRs no longer names it, it leaves with the last of its pods.
+   * `joining`: podCIDRs names it, and it is not in use yet: it is on its way to the disk.
+   */
+  readonly state: "serving" | "draining" | "joining";
+  /** The range of podCIDRs that it is a part of, because pods of an earlier range are in the way. Absent = it is whole. */
+  readonly partOf?: string;
+  /** Undefined where it is so small that it has none. */
+  readonly gateway: string | undefined;
+  readonly counts: Counts;
+  /** Addresses that no pod gets: network, broadcast, gateway, excluded, the node's own. */
+  readonly reserved: number;
+  /** Of these, what devices of the node have: address and device. */
+  readonly own: readonly { readonly address: string; readonly device: string }[];
+}
+
 export interface SubnetReport extends SubnetFact {
   /** Wall ms until which no growth is tried in it; 0 = not held back. */
   readonly blockedUntilMs: number;
@@ -106,6 +125,22 @@ export interface LostReport {
   readonly sinceMs: number;
 }
 
+/** A lease that seems to be nobody's any more: no DEL came. All of it ends by itself. */
+export interface OrphanReport {
+  readonly address: string;
+  readonly ipv6Address?: string;
+  readonly pod: Pod;
+  readonly sinceMs: number;
+  /** `not-listed`: the runtime leaves it out of its lists (GC) while its sandbox may be there. */
+  readonly because: "sandbox-gone" | "not-listed";
+}
+
+export interface OrphansReport {
+  readonly leases: readonly OrphanReport[];
+  /** Leases that ended without a DEL since the daemon started. */
+  readonly released: number;
+}
+
 /** What was given back to EC2 since the daemon started. */
 export interface GivenBackReport {
   /** Addresses (IPv4), those of prefixes included. */
@@ -134,6 +169,8 @@ export interface StatusReport {
   readonly lost?: readonly LostReport[];
   /** Absent = nothing. */
   readonly givenBack?: GivenBackReport;
+  /** Absent = no lease was left behind, now or since the start. */
+  readonly orphans?: OrphansReport;
   readonly watermarks: {
     readonly preAllocate: number;
     readonly minAllocate: number;
@@ -147,7 +184,10 @@ export interface StatusReport {
     readonly refillAtMs?: number;
   };
   readonly waiting: readonly WaitingReport[];
+  /** Empty on a node with ranges of its own, as are subnets and security groups. */
   readonly interfaces: readonly InterfaceReport[];
+  /** The node's own ranges. Absent = its addresses come from EC2. */
+  readonly ranges?: readonly RangeReport[];
   readonly subnets: readonly SubnetReport[];
   readonly refusedSubnets: readonly { readonly id: string; readonly why: string }[];
   readonly securityGroups: readonly string[];

@@ -232,9 +232,14 @@ export class SettingsKeeper {
   #problems(settings: Settings): string[] {
     const problems = checkSettings(settings).map(({ message }) => message);
     const ranges = settings.values.podCIDRs;
+    const origin = originText(settings.origins.podCIDRs);
     if (ranges.length > 0 && !this.#servesNodeRanges) {
-      const origin = originText(settings.origins.podCIDRs);
-      problems.push(`podCIDRs ${ranges.join(", ")} (${origin}): this version of enid serves addresses of EC2 only`);
+      problems.push(`podCIDRs ${ranges.join(", ")} (${origin}): this daemon serves addresses of EC2; ${RESTART}`);
+    }
+    if (ranges.length === 0 && this.#servesNodeRanges) {
+      problems.push(
+        `podCIDRs names no range (${origin}), which means EC2: this daemon serves ranges of the node's own; ${RESTART}`,
+      );
     }
     return problems;
   }
@@ -285,8 +290,12 @@ export class SettingsKeeper {
   }
 }
 
+/** What it takes to bring a node from one environment to the other. */
+const RESTART =
+  "that changes when the daemon starts while no pod holds an address: drain or reboot the node, restart enid";
+
 /** The stored configuration; an error when it was written under older rules and is no longer valid. */
-function readStored(state: StoredState): Configuration | EnidError | undefined {
+export function readStored(state: StoredState): Configuration | EnidError | undefined {
   const stored = state.configuration;
   if (stored === undefined) return undefined;
   try {

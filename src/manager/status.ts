@@ -6,12 +6,14 @@ import type { GivingBack } from "./giving-back.ts";
 import type { NodeState } from "./node.ts";
 import { planSubnets } from "./plan-input.ts";
 import type { ReachReport, StoreFacts } from "./ports/index.ts";
+import { rangeReports } from "./range-reports.ts";
 import type {
   ConfigurationReport,
   Degradation,
   IntentReport,
   InterfaceReport,
   LostReport,
+  OrphansReport,
   StatusReport,
   SubnetReport,
   WaitingReport,
@@ -35,6 +37,7 @@ export interface StatusInput {
   readonly budget: StatusReport["budget"];
   readonly refillAtMs: number | undefined;
   readonly reach: readonly ReachReport[];
+  readonly orphans: OrphansReport | undefined;
 }
 
 /** The pool, and what is said of it only where there is something to say. */
@@ -44,7 +47,7 @@ function poolReport({ node, givingBack }: StatusInput) {
     ({ block }) => block.kind === "prefix" && familyOf(block.cidr) === "ipv4",
   );
   const free = [...node.pool.blocks()].filter(
-    ({ total, free, block }) => free === total && familyOf(block.cidr) === "ipv4",
+    ({ total, free, block }) => free === total && familyOf(block.cidr) === "ipv4" && block.kind !== "node-cidr",
   );
   const lost = lostReports(node);
   const { addresses, interfaces } = node.givenBack;
@@ -96,14 +99,11 @@ export function statusReport(input: StatusInput): StatusReport {
       available,
       used,
       needed: needed({ available, used, ...watermarks }),
-      excess: excess({ available, used, ...watermarks }),
+      excess: node.hasRanges ? 0 : excess({ available, used, ...watermarks }),
       ...(input.refillAtMs === undefined ? {} : { refillAtMs: input.refillAtMs }),
     },
     waiting: input.waiting,
-    interfaces: interfaceReports(node),
-    subnets: subnetReports(node, input.restraint),
-    refusedSubnets: node.resolution?.refused ?? [],
-    securityGroups: node.resolution?.securityGroups ?? [],
+    ...placesOf(node, input.restraint),
     intents: intentReports(node),
     degraded: input.degraded,
     settings: node.settings,
@@ -112,6 +112,20 @@ export function statusReport(input: StatusInput): StatusReport {
     observedAtMs: input.observedAtMs,
     ...(input.budget === undefined ? {} : { budget: input.budget }),
     ...(input.reach.length === 0 ? {} : { reach: input.reach }),
+    ...(input.orphans === undefined ? {} : { orphans: input.orphans }),
+  };
+}
+
+/** Where the addresses are: interfaces in subnets, or the node's own ranges. */
+function placesOf(node: NodeState, restraint: Restraint) {
+  if (node.hasRanges) {
+    return { ranges: rangeReports(node), interfaces: [], subnets: [], refusedSubnets: [], securityGroups: [] };
+  }
+  return {
+    interfaces: interfaceReports(node),
+    subnets: subnetReports(node, restraint),
+    refusedSubnets: node.resolution?.refused ?? [],
+    securityGroups: node.resolution?.securityGroups ?? [],
   };
 }
 

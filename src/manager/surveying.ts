@@ -67,6 +67,8 @@ export class Surveyor {
   #boot: Change | undefined;
   /** The primary interface has other groups than those that were resolved, and they are everyone's. */
   #groupsOutdated = false;
+  /** The state is of this very machine, whatever name it has by now. */
+  #isCertain = false;
   /** The first look only waits because many nodes may start together. */
   #spread = false;
 
@@ -76,9 +78,14 @@ export class Surveyor {
 
   /**
    * The instance that the state was written for, empty when it is new; what EC2 said of the selection then; and the new
-   * boot, to be recorded once the node is identified.
+   * boot, to be recorded once the node is identified. `isCertain`: the state is of this machine whatever name it has.
    */
-  remember({ instanceId, resolution }: Pick<StoredState, "instanceId" | "resolution">, boot: Change | undefined): void {
+  remember(
+    { instanceId, resolution }: Pick<StoredState, "instanceId" | "resolution">,
+    boot: Change | undefined,
+    isCertain: boolean,
+  ): void {
+    this.#isCertain = isCertain;
     this.#instanceId = instanceId;
     this.#stored = resolution;
     this.#boot = boot;
@@ -207,7 +214,7 @@ export class Surveyor {
 
   async #identified(facts: NodeFacts): Promise<void> {
     const { node, ledger, keeper, telemetry, clock, random } = this.#options;
-    const another = this.#instanceId !== facts.instanceId;
+    const another = this.#instanceId !== facts.instanceId && !this.#isCertain;
     const changes: Change[] = this.#boot === undefined ? [] : [this.#boot];
     if (another) changes.push({ kind: "instance-adopted", instanceId: facts.instanceId });
     if (changes.length > 0) await ledger.must(changes);

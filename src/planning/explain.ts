@@ -123,6 +123,8 @@ function shortfallSaid(shortfall: ShortfallReason, input: PlanInput): string {
       return "prefixes are required, and the instance takes none";
     case "no-ipv6-subnet":
       return `no allowed subnet that an interface could be in has an IPv6 CIDR (${subnetsSaid(shortfall.subnets, input)})`;
+    case "ranges-full":
+      return `the node's own ranges have ${shortfall.free} free addresses`;
     case "no-subnet":
       return "no subnet is allowed";
     case "no-usable-interface":

@@ -1,5 +1,6 @@
 import { type Demand, measureDemand } from "./demand.ts";
 import { explain } from "./explain.ts";
+import { planGiven } from "./given.ts";
 import { type GivingBack, giveBack, NOTHING_BACK } from "./giving-back.ts";
 import { type Growth, grow, NO_GROWTH } from "./growth.ts";
 import { ipv6Need } from "./ipv6.ts";
@@ -20,8 +21,11 @@ import type { Plan, PlanInput } from "./types.ts";
  * can take. No step is made for max-above-watermark alone: it is what is taken in calls that are made anyway. A plan
  * that grows gives nothing back. Several steps may name different interfaces of one subnet; two may name one interface
  * when they bring blocks of different units; a step may name an interface that has another step under way.
+ *
+ * Where all addresses are given (`given`) there are no steps at all.
  */
 export function plan(input: PlanInput): Plan {
+  if (input.given !== undefined) return planGiven(input, input.given);
   const demand = measureDemand(input);
   const room = new Room(input, demand);
   const wanted = Math.min(demand.required + demand.above, demand.ceiling, room.freeAddresses);

@@ -129,6 +129,27 @@ export interface PlanInput {
   readonly giveBack?: GiveBack;
   /** The groups that interfaces made by enid should have. Absent = they stay as they are. */
   readonly securityGroups?: readonly string[];
+  /**
+   * The node has addresses that are given to it once and for all (podCIDRs): nothing can be added, nothing goes back, and
+   * of what stands above only watermarks, available, used and waiting count. Absent = they come from the cloud.
+   */
+  readonly given?: GivenAddresses;
+}
+
+/** Addresses of ranges that are the node's own; for dual-stack pods of the family with fewer free ones. */
+export interface GivenAddresses {
+  /** The ranges that pods get addresses of. */
+  readonly ranges: readonly string[];
+  /** What pods can get now: never more than max-allocate leaves. */
+  readonly free: number;
+  /** Free whatever max-allocate says. */
+  readonly unused: number;
+  readonly leased: number;
+  readonly cooling: number;
+  /** Of the ranges, what no pod gets: network, broadcast, gateway, excluded, the node's own. */
+  readonly reserved: number;
+  /** Leased or cooling in ranges that are no longer named. */
+  readonly draining: number;
 }
 
 export interface GiveBack {
@@ -211,6 +232,8 @@ export type ShortfallReason =
   | { readonly kind: "prefixes-unsupported" }
   /** Pods get IPv6 addresses, and no allowed subnet that an interface could be in has an IPv6 CIDR. */
   | { readonly kind: "no-ipv6-subnet"; readonly subnets: readonly PlanSubnet[] }
+  /** The node's own ranges have fewer free addresses than are asked for. */
+  | ({ readonly kind: "ranges-full" } & Omit<GivenAddresses, "unused">)
   | { readonly kind: "no-subnet" }
   | { readonly kind: "no-usable-interface" }
   | { readonly kind: "blocked"; readonly untilMs: number; readonly reason: string };

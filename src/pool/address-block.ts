@@ -30,6 +30,8 @@ export class AddressBlock {
   next: AddressBlock | undefined = undefined;
   previous: AddressBlock | undefined = undefined;
 
+  /** Offsets that no pod gets anew, 1 each; one that is leased or cools keeps that state until it ends. */
+  #withheld: Uint8Array | undefined;
   readonly #states: Uint8Array | undefined;
   readonly #queue: FreeQueue | undefined;
   readonly #ipv6Text: { readonly head: string; readonly firstTail: number } | undefined;
@@ -42,7 +44,8 @@ export class AddressBlock {
     this.stock = stock;
     this.#ipv6Text = range.family === "ipv6" ? splitText(range) : undefined;
     this.tally.free = size - reservedOffsets.size;
-    if (size === 1) return;
+    // What is reserved of a node CIDR changes, also of one of a single address.
+    if (size === 1 && block.kind !== "node-cidr") return;
     this.#states = new Uint8Array(size);
     this.#queue = new FreeQueue(size);
     for (let offset = 0; offset < size; offset++) {
@@ -95,10 +98,32 @@ export class AddressBlock {
 
   /**
    * May a lease or a cooling time of earlier be entered for the address? Also for the first one of an IPv6 block: the VPC
-   * CNI gives it to a pod, and a pod that is taken over keeps its address.
+   * CNI gives it to a pod, and a pod that is taken over keeps its address. So does a pod whose address was withheld later.
    */
   restorable(offset: number): boolean {
-    return this.state(offset) === "free" || (!this.releasing && this.#isAnycast(offset) && this.#code(0) === RESERVED);
+    return (
+      this.state(offset) === "free" || (!this.releasing && this.#isWithheld(offset) && this.#code(offset) === RESERVED)
+    );
+  }
+
+  /** These offsets, and no others, are for no pod from now on. Of a node CIDR, which alone is never released. */
+  reserve(offsets: ReadonlySet<number>): void {
+    const states = this.#states;
+    const queue = this.#queue;
+    if (states === undefined || queue === undefined) return;
+    this.#withheld ??= new Uint8Array(this.size);
+    for (let offset = 0; offset < this.size; offset++) {
+      const isWithheld = offsets.has(offset);
+      this.#withheld[offset] = isWithheld ? 1 : 0;
+      const code = states[offset];
+      if (isWithheld && code === FREE) {
+        queue.remove(offset);
+        this.#enter(offset, FREE, RESERVED);
+      } else if (!isWithheld && code === RESERVED && !this.#isAnycast(offset)) {
+        queue.append(offset);
+        this.#enter(offset, RESERVED, FREE);
+      }
+    }
   }
 
   /**
@@ -107,9 +132,9 @@ export class AddressBlock {
    */
   change(offset: number, from: StateCode, to: StateCode, toFront = false): void {
     if (this.#states !== undefined && this.#queue !== undefined) {
-      // Nobody gets the first address of an IPv6 block anew, so where others are free it is reserved.
-      if (this.#isAnycast(offset)) {
-        this.#changeAnycast(from, to);
+      // Nobody gets what is withheld anew, so where others are free it is reserved.
+      if (this.#isWithheld(offset)) {
+        this.#enter(offset, from === FREE ? RESERVED : from, to === FREE ? RESERVED : to);
         return;
       }
       this.#states[offset] = to;
@@ -156,11 +181,14 @@ export class AddressBlock {
     return offset === 0 && this.#ipv6Text !== undefined;
   }
 
-  #changeAnycast(from: StateCode, to: StateCode): void {
-    const [before, after] = [from === FREE ? RESERVED : from, to === FREE ? RESERVED : to];
-    if (this.#states !== undefined) this.#states[0] = after;
-    this.tally.move(before, after);
-    this.stock.addressMoved(this, before, after, false);
+  #isWithheld(offset: number): boolean {
+    return this.#isAnycast(offset) || this.#withheld?.[offset] === 1;
+  }
+
+  #enter(offset: number, from: StateCode, to: StateCode): void {
+    if (this.#states !== undefined) this.#states[offset] = to;
+    this.tally.move(from, to);
+    this.stock.addressMoved(this, from, to, false);
   }
 
   #code(offset: number): number {

@@ -1,3 +1,4 @@
+import { cidrsOverlap } from "./cidrs.ts";
 import { familyOf } from "./family.ts";
 import { parseAddress, parseCidr, type Range } from "./ipv4.ts";
 import { type Ipv6Range, parseIpv6Address, parseIpv6Cidr } from "./ipv6.ts";
@@ -66,6 +67,35 @@ function parseReserved(block: Block, range: Range | Ipv6Range, size: number): Re
     throw new PoolError("bad-reservation", `block ${block.cidr} reserves all of its addresses`);
   }
   return offsets;
+}
+
+/**
+ * Offsets of the addresses and CIDRs among those that the pool knows of a block; what is outside says nothing. Of an IPv6
+ * block the first one always.
+ */
+export function offsetsOf(block: string, size: number, texts: readonly string[]): ReadonlySet<number> {
+  const offsets = new Set<number>(familyOf(block) === "ipv6" ? [0] : []);
+  const first = firstOf(block);
+  for (const text of texts) {
+    if (!cidrsOverlap(block, text)) continue;
+    const from = Math.max(0, Number(firstOf(text) - first));
+    const end = Math.min(size, Number(firstOf(text) + sizeOf(text) - first));
+    for (let offset = from; offset < end; offset++) offsets.add(offset);
+  }
+  return offsets;
+}
+
+/** Of a canonical CIDR or address. */
+function firstOf(text: string): bigint {
+  const [address = ""] = text.split("/");
+  if (familyOf(text) === "ipv6") return parseIpv6Address(address) ?? 0n;
+  return BigInt((parseAddress(address) ?? 0) >>> 0);
+}
+
+function sizeOf(text: string): bigint {
+  const bits = familyOf(text) === "ipv6" ? 128 : 32;
+  const [, length = bits] = text.split("/");
+  return 1n << BigInt(bits - Number(length));
 }
 
 /** Undefined unless the text is an address of the range. */

@@ -1,4 +1,4 @@
-import type { AddressBlock } from "./address-block.ts";
+import type { Place } from "./block-index.ts";
 import type { Carrier } from "./carrier.ts";
 import { LEVELS, NOWHERE } from "./packing.ts";
 import type { Stock } from "./stock.ts";
@@ -15,14 +15,16 @@ export class FillingOrder {
   #occupied = 0;
 
   /**
-   * The block to lease from: of the highest level (packing.ts) over all interfaces, among equals on the interface that
-   * comes first. A nearly empty prefix on the fullest interface must not win over room elsewhere, or it would never become
-   * empty. Undefined if nothing has anything to offer.
+   * The address to lease: the longest free one of a block of the highest level (packing.ts) over all interfaces, among
+   * equals on the interface that comes first. A nearly empty prefix on the fullest interface must not win over room
+   * elsewhere, or it would never become empty. Undefined if nothing has anything to offer.
    */
-  next(): AddressBlock | undefined {
+  next(): Place | undefined {
     const top = 31 - Math.clz32(this.#occupied);
-    for (const stock of this.#stocks) if (stock.top === top) return stock.packing.fullest();
-    return undefined;
+    const block = this.#stocks.find((stock) => stock.top === top)?.packing.fullest();
+    if (block === undefined) return undefined;
+    const offset = block.longestFree;
+    return { block, offset, address: (block.base + offset) | 0 };
   }
 
   /** Puts the stock where it belongs now; to be called after each change of its interface. */

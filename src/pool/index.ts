@@ -1,3 +1,4 @@
+export { cidrDifference, cidrHolds, cidrsOverlap } from "./cidrs.ts";
 export { familyOf } from "./family.ts";
 export { ipv6PrefixOf } from "./ipv6-prefix.ts";
 export { Pool } from "./pool.ts";

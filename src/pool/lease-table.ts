@@ -3,7 +3,8 @@ import type { Attachment, Lease } from "./types.ts";
 
 /** A lease and where its addresses are; the place is that of `lease.address`. */
 export interface Held extends Place {
-  readonly lease: Lease;
+  /** Only the pool writes it, and never another address or attachment. */
+  lease: Lease;
   /** Of `lease.ipv6Address`. */
   readonly ipv6Place: Place | undefined;
   /** Another lease of the same container. Only the table writes it. */
@@ -18,6 +19,9 @@ export interface Held extends Place {
 export class LeaseTable {
   readonly #byContainer = new Map<string, Held>();
   readonly #byAddress = new Map<number, Held>();
+
+  /** How many there are; each has one address, or one of each family. */
+  size = 0;
 
   /** How many addresses are leased. */
   get addresses(): number {
@@ -37,6 +41,7 @@ export class LeaseTable {
   /** Neither the attachment nor an address of the lease may be in the table. */
   add(held: Held): void {
     const { containerId } = held.lease.attachment;
+    this.size++;
     held.sibling = this.#byContainer.get(containerId);
     this.#byContainer.set(containerId, held);
     this.#byAddress.set(held.address, held);
@@ -44,6 +49,7 @@ export class LeaseTable {
   }
 
   remove(held: Held): void {
+    this.size--;
     this.#byAddress.delete(held.address);
     if (held.ipv6Place !== undefined) this.#byAddress.delete(held.ipv6Place.address);
     const { containerId } = held.lease.attachment;

@@ -1,14 +1,16 @@
 import { AddressBlock } from "./address-block.ts";
 import { BlockIndex, type Place } from "./block-index.ts";
-import { parseBlock, sameBlock } from "./block-rules.ts";
+import { offsetsOf, parseBlock, sameBlock } from "./block-rules.ts";
 import { Carrier } from "./carrier.ts";
 import { CoolingQueue } from "./cooling-queue.ts";
-import { familyOf } from "./family.ts";
-import { comesBefore, FillingOrder } from "./filling-order.ts";
+import { FillingOrder } from "./filling-order.ts";
 import { type Held, LeaseTable } from "./lease-table.ts";
 import { PoolError } from "./pool-error.ts";
 import { findProblems } from "./problems.ts";
-import { COOLING, FREE, LEASED, Tally } from "./tally.ts";
+import { refuseInUse, refuseOther } from "./refusals.ts";
+import { restorablePlace } from "./restorable.ts";
+import { countsOf, interfaceCountsOf, usableCountsOf, wholeBlocksOf } from "./sums.ts";
+import { COOLING, FREE, LEASED } from "./tally.ts";
 import type {
   AddressState,
   Attachment,
@@ -20,11 +22,14 @@ import type {
   Family,
   InterfaceCounts,
   Lease,
+  LeaseExtras,
   LeaseResult,
   Pod,
   PoolInterface,
+  Unavailable,
   WholeBlock,
 } from "./types.ts";
+import { findWished, NOTHING_WISHED } from "./wishes.ts";
 
 /**
  * All interfaces, blocks, addresses and leases of the node.
@@ -46,12 +51,15 @@ import type {
 export class Pool {
   /** How often something changed: interfaces, blocks and what they are for; and the states of addresses. Never goes back. */
   readonly changes = { blocks: 0, addresses: 0 };
+  /** Most leases there may be at once; those that there are stay. */
+  mostLeases = Number.POSITIVE_INFINITY;
   readonly #carriers = new Map<string, Carrier>();
   readonly #orders: Readonly<Record<Family, FillingOrder>> = { ipv4: new FillingOrder(), ipv6: new FillingOrder() };
   readonly #blocks = new Map<string, AddressBlock>();
   readonly #index = new BlockIndex();
   readonly #leases = new LeaseTable();
   readonly #cooling = new CoolingQueue();
+  readonly #books = { index: this.#index, leases: this.#leases, cooling: this.#cooling };
 
   // Interfaces and blocks
 
@@ -132,6 +140,20 @@ export class Pool {
     block.stock.setBlockUsable(block, usable);
   }
 
+  /**
+   * No pod gets these addresses and CIDRs of a node CIDR from now on, in place of those that were reserved before; what
+   * is outside of the block says nothing. One that is leased or cools stays so, and is nobody's after that. Throws
+   * `unknown-block`, `bad-reservation`.
+   */
+  reserve(cidr: string, reserved: readonly string[]): void {
+    const block = this.#known(cidr);
+    if (block.block.kind !== "node-cidr") {
+      throw new PoolError("bad-reservation", `block ${cidr} of kind ${block.block.kind} cannot reserve addresses`);
+    }
+    block.reserve(offsetsOf(cidr, block.size, reserved));
+    this.changes.blocks++;
+  }
+
   /** All addresses of the blocks go back to the cloud. Throws `unknown-block`, `block-in-use`; then none of them does. */
   markReleasing(cidrs: readonly string[]): void {
     const blocks = cidrs.map((cidr) => this.#known(cidr));
@@ -149,27 +171,35 @@ export class Pool {
   // Leases
 
   /**
-   * The address of the attachment, or for "dual" its address of each family: what it has, whichever families that is, or
-   * what is free. A lease that lacks one of two addresses is not made.
+   * The address of the attachment, or for "dual" its address of each family: what it has, whichever that is, or what is
+   * free, which is the one wanted where one is. A lease that lacks one of its addresses is not made.
    */
-  lease(attachment: Attachment, pod: Pod, nowMs: number, families: Families = "ipv4"): LeaseResult {
+  lease(
+    attachment: Attachment,
+    pod: Pod,
+    nowMs: number,
+    families: Families = "ipv4",
+    { wanted, sandbox }: LeaseExtras = {},
+  ): LeaseResult {
     const held = this.#leases.of(attachment);
     if (held !== undefined) return { kind: "existing", lease: held.lease };
-    const block = families === "ipv6" ? this.#orders.ipv6.next() : this.#orders.ipv4.next();
-    if (block === undefined) return { kind: "none", lacks: families === "ipv6" ? "ipv6" : "ipv4" };
-    const offset = block.longestFree;
-    const address = block.text(offset);
-    if (families !== "dual") {
-      const lease: Lease = { address, attachment, pod, leasedAtMs: nowMs };
-      this.#hold(lease, block, offset, undefined);
-      return { kind: "leased", lease };
-    }
-    const ipv6Block = this.#orders.ipv6.next();
-    if (ipv6Block === undefined) return { kind: "none", lacks: "ipv6" };
-    const ipv6Offset = ipv6Block.longestFree;
-    const ipv6Address = ipv6Block.text(ipv6Offset);
-    const lease: Lease = { address, ipv6Address, attachment, pod, leasedAtMs: nowMs };
-    this.#hold(lease, block, offset, { block: ipv6Block, offset: ipv6Offset, address: ipv6Block.base + ipv6Offset });
+    const wished = wanted === undefined ? NOTHING_WISHED : findWished(wanted, families, this.#books);
+    if ("why" in wished) return { kind: "unavailable", ...wished };
+    const family = families === "ipv6" ? "ipv6" : "ipv4";
+    if (this.#leases.size >= this.mostLeases) return { kind: "none", lacks: family };
+    const place = wished[family] ?? this.#orders[family].next();
+    if (place === undefined) return { kind: "none", lacks: family };
+    const ipv6Place = families === "dual" ? (wished.ipv6 ?? this.#orders.ipv6.next()) : undefined;
+    if (families === "dual" && ipv6Place === undefined) return { kind: "none", lacks: "ipv6" };
+    const lease: Lease = {
+      address: place.block.text(place.offset),
+      ...(ipv6Place === undefined ? undefined : { ipv6Address: ipv6Place.block.text(ipv6Place.offset) }),
+      attachment,
+      pod,
+      leasedAtMs: nowMs,
+      ...(sandbox === undefined ? undefined : { sandbox }),
+    };
+    this.#hold(lease, place, ipv6Place);
     return { kind: "leased", lease };
   }
 
@@ -187,6 +217,17 @@ export class Pool {
     return { lease: held.lease, cooling: { address: held.lease.address, untilMs } };
   }
 
+  /**
+   * The attachment's lease is this one from now on: the same addresses, and what else is said of it anew. False if it has
+   * no lease of these addresses.
+   */
+  renewLease(lease: Lease): boolean {
+    const held = this.#leases.of(lease.attachment);
+    if (held?.lease.address !== lease.address || held.lease.ipv6Address !== lease.ipv6Address) return false;
+    held.lease = lease;
+    return true;
+  }
+
   /** The lease could not be made durable: no pod has seen its addresses, so they are the next ones to be leased. */
   undoLease(attachment: Attachment): boolean {
     const held = this.#leases.of(attachment);
@@ -202,22 +243,18 @@ export class Pool {
   restoreLease(lease: Lease): void {
     const held = this.#leases.of(lease.attachment)?.lease;
     if (held !== undefined) {
-      if (held.address === lease.address && held.ipv6Address === lease.ipv6Address) return;
-      const { namespace, name } = lease.pod;
-      throw new PoolError(
-        "attachment-leased",
-        `${addressesOf(lease)} cannot be leased to ${namespace}/${name}, which has ${addressesOf(held)}`,
-      );
+      refuseOther(lease, held);
+      return;
     }
     const { address, ipv6Address } = lease;
-    const { block, offset } = this.#restorablePlace(address, ipv6Address === undefined ? undefined : "ipv4");
-    const ipv6Place = ipv6Address === undefined ? undefined : this.#restorablePlace(ipv6Address, "ipv6");
-    this.#hold(lease, block, offset, ipv6Place);
+    const place = restorablePlace(this.#index, address, ipv6Address === undefined ? undefined : "ipv4");
+    const ipv6Place = ipv6Address === undefined ? undefined : restorablePlace(this.#index, ipv6Address, "ipv6");
+    this.#hold(lease, place, ipv6Place);
   }
 
   /** Enters an address that cools since earlier. Throws `unknown-address`, `address-not-free`. */
   restoreCooling(cooling: Cooling): void {
-    const { block, offset, address } = this.#restorablePlace(cooling.address);
+    const { block, offset, address } = restorablePlace(this.#index, cooling.address);
     block.change(offset, FREE, COOLING);
     this.#cooling.push(address, cooling.untilMs);
     this.changes.addresses++;
@@ -244,6 +281,17 @@ export class Pool {
   }
 
   // Questions
+
+  /** The first of the addresses that a pod wants in particular that cannot be leased now, and why. */
+  unavailable(wanted: readonly string[], families: Families): { address: string; why: Unavailable } | undefined {
+    const wished = findWished(wanted, families, this.#books);
+    return "why" in wished ? wished : undefined;
+  }
+
+  /** How many leases there are; each has one address, or one of each family. */
+  get leaseCount(): number {
+    return this.#leases.size;
+  }
 
   leaseOf(attachment: Attachment): Lease | undefined {
     return this.#leases.of(attachment)?.lease;
@@ -290,26 +338,17 @@ export class Pool {
 
   /** All addresses of the family. */
   counts(family: Family = "ipv4"): Counts {
-    const sum = new Tally();
-    for (const carrier of this.#carriers.values()) sum.add(carrier[family].tally);
-    return sum.counts();
+    return countsOf(this.#carriers.values(), family);
   }
 
   /** The addresses of usable blocks on usable interfaces: those that count for the watermarks. */
   usableCounts(family: Family = "ipv4"): Counts {
-    const sum = new Tally();
-    for (const carrier of this.#carriers.values()) {
-      if (!carrier.interface.usable) continue;
-      sum.add(carrier[family].tally);
-      sum.add(carrier[family].denied, -1);
-    }
-    return sum.counts();
+    return usableCountsOf(this.#carriers.values(), family);
   }
 
   /** Addresses and blocks of the family, by index, among equals by id. */
   interfaceCounts(family: Family = "ipv4"): InterfaceCounts[] {
-    const carriers = [...this.#carriers.values()].sort((left, right) => (comesBefore(left, right) ? -1 : 1));
-    return carriers.map((carrier) => carrier.counts(family));
+    return interfaceCountsOf(this.#carriers.values(), family);
   }
 
   /** Addresses of both families on the interface that are leased or cooling; 0 if the pool does not know it. */
@@ -322,12 +361,8 @@ export class Pool {
    * added. What goes back already is not among them.
    */
   freeBlocksOn(interfaceId: string): WholeBlock[] {
-    const free: WholeBlock[] = [];
-    for (const { whole, block } of this.#carriers.get(interfaceId)?.ipv4.blocks ?? []) {
-      const { cidr, kind, found } = block;
-      if (whole) free.push(found === true ? { cidr, kind, found } : { cidr, kind });
-    }
-    return free;
+    const carrier = this.#carriers.get(interfaceId);
+    return carrier === undefined ? [] : wholeBlocksOf(carrier.ipv4);
   }
 
   /** What is wrong inside the pool, a sentence each; empty unless enid has a bug. Looks at every address. */
@@ -342,11 +377,10 @@ export class Pool {
     });
   }
 
-  #hold(lease: Lease, block: AddressBlock, offset: number, ipv6Place: Place | undefined): void {
+  #hold(lease: Lease, { block, offset, address }: Place, ipv6Place: Place | undefined): void {
     this.changes.addresses++;
     block.change(offset, FREE, LEASED);
     ipv6Place?.block.change(ipv6Place.offset, FREE, LEASED);
-    const address = (block.base + offset) | 0;
     this.#leases.add({ lease, block, offset, address, ipv6Place, sibling: undefined });
   }
 
@@ -363,37 +397,4 @@ export class Pool {
     if (block === undefined) throw new PoolError("unknown-block", `the pool has no block ${JSON.stringify(cidr)}`);
     return block;
   }
-
-  #restorablePlace(text: string, family?: Family): Place {
-    const place = this.#index.place(text);
-    if (place === undefined) {
-      throw new PoolError("unknown-address", `no block of the pool lends ${JSON.stringify(text)}`);
-    }
-    if (family !== undefined && familyOf(text) !== family) {
-      throw new PoolError(
-        "unknown-address",
-        `${text} stands where the ${FAMILY_NAMES[family]} address of a lease should`,
-      );
-    }
-    if (!place.block.restorable(place.offset)) {
-      const state = place.block.state(place.offset) ?? "reserved";
-      throw new PoolError("address-not-free", `address ${text} is ${state}`);
-    }
-    return place;
-  }
-}
-
-const FAMILY_NAMES = { ipv4: "IPv4", ipv6: "IPv6" } as const satisfies Record<Family, string>;
-
-function addressesOf({ address, ipv6Address }: Lease): string {
-  return ipv6Address === undefined ? address : `${address} and ${ipv6Address}`;
-}
-
-function refuseInUse(block: AddressBlock, what: string): void {
-  if (!block.inUse) return;
-  const { leased, cooling } = block.tally;
-  throw new PoolError(
-    "block-in-use",
-    `block ${block.block.cidr} cannot be ${what}: ${leased} of its addresses are leased, ${cooling} cooling`,
-  );
 }

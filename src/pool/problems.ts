@@ -56,7 +56,8 @@ function singleProblems({ block, tally, releasing, inUse }: AddressBlock): strin
 }
 
 function blockProblems(block: AddressBlock, index: BlockIndex): string[] {
-  if (block.size === 1 && index.at(block.base) === block) return singleProblems(block);
+  const isSingle = block.size === 1 && block.block.kind !== "node-cidr";
+  if (isSingle && index.at(block.base) === block) return singleProblems(block);
   const last = block.base + block.size - 1;
   const isFound = index.at(block.base) === block && index.at(last) === block;
   if (isFound && !(block.releasing && block.inUse) && block.addsUp()) return NONE;

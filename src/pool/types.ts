@@ -68,6 +68,11 @@ export interface Sandbox {
   readonly path: string;
   /** Device and inode of the namespace, "4:4026532281": another namespace at the same path is another sandbox. */
   readonly identity: string;
+  /**
+   * Device and inode of the folder that the path lies in; of a path in /proc those of the PID namespace. Where it is not
+   * the same any more, nobody can tell what the path being gone means.
+   */
+  readonly folder: string;
 }
 
 /** The durable binding of an address to an attachment. */
@@ -111,11 +116,34 @@ export interface InterfaceCounts extends Counts {
 /** A block of IPv4 of which every address is free, so that it could be given back. */
 export type WholeBlock = Pick<Block, "cidr" | "kind" | "found">;
 
+/** What a lease is made with beside its pod. */
+export interface LeaseExtras {
+  /** Canonical addresses that the pod is to have, at most one of each family. Absent = any. */
+  readonly wanted?: readonly string[] | undefined;
+  readonly sandbox?: Sandbox | undefined;
+}
+
 /** What becomes of asking for an address: the one the attachment has, a new one, or none is free. */
 export type LeaseResult =
   | { readonly kind: "leased" | "existing"; readonly lease: Lease }
   /** `lacks`: the family of which none is free; IPv4 when both were asked for and neither is. */
-  | { readonly kind: "none"; readonly lacks: Family };
+  | { readonly kind: "none"; readonly lacks: Family }
+  /** The first of the addresses wanted that cannot be had. */
+  | { readonly kind: "unavailable"; readonly address: string; readonly why: Unavailable };
+
+/** Why one address in particular cannot be leased. */
+export type Unavailable =
+  /** No block of the pool lends it, or the text is not canonical. */
+  | { readonly because: "not-here" }
+  /** The pod gets no address of its family, or two of one are wanted. */
+  | { readonly because: "other-family" }
+  | { readonly because: "reserved" }
+  | { readonly because: "releasing" }
+  /** The block or its interface gives no addresses to pods. */
+  | { readonly because: "unusable" }
+  | { readonly because: "leased"; readonly pod: Pod }
+  /** Wall ms. */
+  | { readonly because: "cooling"; readonly untilMs: number };
 
 export interface BlockCounts extends Counts {
   readonly block: Block;

@@ -1,10 +1,10 @@
 import type { Intent, InterfaceRecord } from "../manager/ports/index.ts";
-import type { Block, Lease } from "../pool/index.ts";
+import type { Block, Lease, Sandbox } from "../pool/index.ts";
 import { jsonText, wallMs } from "./rules.ts";
 
 // Copies take the fields of the record only: callers may pass richer objects (an ObservedInterface is an InterfaceRecord).
 
-export function copyLease({ address, ipv6Address, attachment, pod, leasedAtMs }: Lease): Lease {
+export function copyLease({ address, ipv6Address, attachment, pod, leasedAtMs, sandbox }: Lease): Lease {
   const { network, containerId, interfaceName } = attachment;
   const { namespace, name, uid } = pod;
   return {
@@ -13,7 +13,12 @@ export function copyLease({ address, ipv6Address, attachment, pod, leasedAtMs }:
     attachment: { network, containerId, interfaceName },
     pod: { namespace, name, uid },
     leasedAtMs: wallMs(leasedAtMs, `the time of the lease of ${address}`),
+    ...(sandbox === undefined ? {} : { sandbox: copySandbox(sandbox) }),
   };
+}
+
+function copySandbox({ path, identity, folder }: Sandbox): Sandbox {
+  return { path, identity, folder };
 }
 
 export function copyBlock({ cidr, interfaceId, kind, found = false, lost = false }: Block): Block {

@@ -1,5 +1,7 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { StatusReport } from "../manager/index.ts";
+import { orphanMetrics } from "./orphan-metrics.ts";
+import { reachMetrics } from "./reach-metrics.ts";
 
 /** What the gauges are computed from at each scrape. */
 export interface TelemetrySource {
@@ -21,6 +23,8 @@ export function statusMetrics(registry: Registry): Refresh {
     demandMetrics(registry),
     cloudMetrics(registry),
     budgetMetrics(registry),
+    reachMetrics(registry),
+    orphanMetrics(registry),
     conditionMetrics(registry),
     settingsMetrics(registry),
     stateMetrics(registry),
@@ -52,6 +56,12 @@ function addressMetrics(registry: Registry): StatusRefresh {
     help: "Most pod addresses the node can hold under its settings; 0 while unknown. Leased near it: lower max-pods or use a larger instance type.",
     registers,
   });
+  const byRange = new Gauge({
+    name: "enid_range_addresses",
+    help: "Addresses of each of the node's own ranges (podCIDRs) by state: serving, draining or joining for the range; free, leased, cooling or reserved (for no pod) for the address; of IPv6 those of the first 4,096. free near 0: add a range.",
+    labelNames: ["range", "range_state", "state"],
+    registers,
+  });
   const lost = new Gauge({
     name: "enid_lost_addresses",
     help: "Leased addresses that EC2 denies; their leases stay. Above 0: `enid status` names the pods. Delete them, and find who took the addresses.",
@@ -67,6 +77,13 @@ function addressMetrics(registry: Registry): StatusRefresh {
     byInterface.reset();
     for (const { id, subnetId, counts } of status.interfaces) {
       setStates((state, value) => byInterface.set({ interface: id, subnet: subnetId, state }, value), counts);
+    }
+    byRange.reset();
+    for (const { cidr, state: rangeState, counts, reserved } of status.ranges ?? []) {
+      for (const [state, value] of Object.entries({ ...counts, reserved })) {
+        if (state !== "total" && state !== "releasing")
+          byRange.set({ range: cidr, range_state: rangeState, state }, value);
+      }
     }
     capacity.set(status.capacity);
   };

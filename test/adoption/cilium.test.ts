@@ -92,7 +92,7 @@ describe("the end of a lease that was taken over from Cilium", () => {
       pool.release(attachmentToEnd(pool, attachment, pod), 0, 30_000)?.lease.address;
     const add = (attachment: Attachment) => {
       const result = pool.lease(attachment, POD, 0);
-      return result.kind === "none" ? undefined : result.lease.address;
+      return "lease" in result ? result.lease.address : undefined;
     };
     return { pool, remove, add };
   }

@@ -140,7 +140,7 @@ describe("a daemon", () => {
     const added = await cni(socket, "ADD", "c1");
     expect([added.exit, added.body.ips]).toEqual([
       "0",
-      [{ address: expect.stringMatching(/^100\.64\.\d+\.\d+\/32$/) }],
+      [{ address: expect.stringMatching(/^100\.64\.0\.\d+\/24$/), gateway: "100.64.0.3" }],
     ]);
     expect((await status()).pool.leased).toBe(1);
     for (const target of ["/healthz", "/readyz"]) expect((await fetch(base + target)).status).toBe(200);

@@ -31,9 +31,9 @@ overrides      pre-allocate=8
 observed       metadata 30 s ago, cloud 10 min ago
 state          /var/lib/enid/state.db, schema 1, 40 KiB
 
-INTERFACE  INDEX  SUBNET    PRIMARY   MADE BY  SLOTS  FREE  LEASED  COOLING  RELEASING
-eni-a          0  subnet-a  10.0.1.4  other        9     0       8        1          0
-eni-b          1  subnet-b  10.0.2.4  enid         9     8       1        0          0
+INTERFACE  INDEX  SUBNET    PRIMARY   MADE BY     HELD  FREE  LEASED  COOLING  RELEASING
+eni-a          0  subnet-a  10.0.1.4  instance  9 of 9     0       8        1          0
+eni-b          1  subnet-b  10.0.2.4  enid      9 of 9     8       1        0          0
 
 SUBNET    CIDR         FREE  READ
 subnet-a  10.0.1.0/24   200  1 min ago
@@ -116,8 +116,8 @@ DEGRADED
 WAITING FOR AN ADDRESS (1 pod)
   shop/cart-0  for 4 s  gives up in 16 s
 
-INTERFACE  INDEX  SUBNET    PRIMARY   MADE BY  SLOTS  FREE  LEASED  COOLING  RELEASING
-eni-a          0  subnet-a  10.0.1.4  other        9     0       8        1          0  no pods: device index 0 is below first-interface-index 1
+INTERFACE  INDEX  SUBNET    PRIMARY   MADE BY    HELD  FREE  LEASED  COOLING  RELEASING
+eni-a          0  subnet-a  10.0.1.4  other    9 of 9     0       8        1          0  no pods: device index 0 is below first-interface-index 1
 
 SUBNET    CIDR         FREE  READ
 subnet-a  10.0.1.0/24   200  1 min ago  held back for 1 min 30 s
@@ -224,6 +224,25 @@ describe("enid status of a node with prefixes and both families", () => {
     const text = status({ lost });
     expect(text).toContain("\nLOST: EC2 denies 12 leased addresses\n  10.0.1.7   shop/cart-0  for 5 min\n");
     expect(text).toContain("\n  and 2 more\n  The leases stay. Delete these pods, and find who took the addresses.\n");
+  });
+
+  it("says which leases were left behind, and when they end", () => {
+    const leases = Array.from({ length: 11 }, (_, index) => ({
+      address: `10.0.1.${index + 7}`,
+      pod: { namespace: "shop", name: `cart-${index}`, uid: "" },
+      sinceMs: NOON_MS - 2 * MINUTE_MS,
+      because: index === 0 ? ("not-listed" as const) : ("sandbox-gone" as const),
+    }));
+    const text = status({ orphans: { leases, released: 4 } });
+    expect(text).toContain(
+      "\nLEFT BEHIND: 11 leases without a DEL\n  10.0.1.7   shop/cart-0  the runtime does not list it, for 2 min\n  10.0.1.8   shop/cart-1  its sandbox is gone, for 2 min\n",
+    );
+    expect(text).toContain("\n  and 1 more\n  They end by themselves once their sandboxes were gone");
+    expect(line("orphans", { orphans: { leases: [], released: 4 } })).toBe(
+      "4 leases ended without a DEL since the start",
+    );
+    expect(status({ orphans: { leases: [], released: 1 } })).not.toContain("LEFT BEHIND");
+    expect(line("orphans", {})).toBeUndefined();
   });
 
   it("names the network card, the IPv6 CIDR, and a subnet in which no prefix fits", () => {

@@ -12,6 +12,7 @@ const ENVIRONMENT = {
   HOME: "/nonexistent",
   AWS_EC2_METADATA_DISABLED: "true",
   AWS_EC2_METADATA_SERVICE_ENDPOINT: "http://127.0.0.1:9",
+  ENID_HOST_ROUTES: "off",
 };
 
 export interface Ended {

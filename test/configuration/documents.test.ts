@@ -7,6 +7,7 @@ import { describe, expect, it } from "vitest";
 import {
   checkSettings,
   effectiveSettings,
+  environmentOf,
   parseOverride,
   readConfiguration,
   readConfigurationFile,
@@ -31,10 +32,12 @@ function keysOf(value: unknown): string[] {
 }
 
 describe("the examples", () => {
-  it("cover secondary addresses, prefixes, dual stack, on-premises, a list and the form of 2020", () => {
+  it("cover secondary addresses, prefixes, dual stack, both environments, a list and the form of 2020", () => {
     expect(examples.toSorted()).toEqual([
+      "aws.conf",
       "chained.conflist",
       "dual-stack.conf",
+      "on-premises-twin.conf",
       "on-premises.conf",
       "prefixes.conf",
       "secondary-addresses.conf",
@@ -49,7 +52,7 @@ describe("the examples", () => {
     expect(configuration.form).toBe(/2020|conflist/.test(name) ? "list" : "single");
     expect(readme).toContain(`## ${name}`);
     for (const key of keysOf(JSON.parse(configuration.text))) {
-      expect(readme, key).toMatch(new RegExp(`\`(?:eni\\.|ipam\\.)?${key}\``));
+      expect(readme, key).toMatch(new RegExp(`\`(?:eni\\.|ipam\\.|bgp\\.)?${key}\``));
     }
   });
 
@@ -71,6 +74,27 @@ describe("the examples", () => {
         });
       }
     }
+  });
+
+  it("say where the addresses come from", async () => {
+    for (const name of examples) {
+      const settings = effectiveSettings(await readConfigurationFile(join(EXAMPLES, name)), {});
+      expect(environmentOf(settings), name).toBe(name.startsWith("on-premises") ? "node-cidr" : "aws");
+    }
+  });
+
+  it("of one cluster in both environments differ in eni, podCIDRs and bgp alone", () => {
+    const [aws, onPremises] = ["aws.conf", "on-premises-twin.conf"].map((name) =>
+      JSON.parse(readFileSync(join(EXAMPLES, name), "utf8")),
+    );
+    const { eni, ...ofAws } = aws;
+    const {
+      bgp,
+      ipam: { podCIDRs, ...ipam },
+      ...ofOnPremises
+    } = onPremises;
+    expect(ofAws).toEqual({ ...ofOnPremises, ipam });
+    for (const part of [eni, bgp, podCIDRs]) expect(Object.keys(part).length).toBeGreaterThan(0);
   });
 
   it("are read the same by a bundle", async () => {
@@ -109,13 +133,13 @@ describe("docs/configuration.md", () => {
 
   it("shows configurations that are valid", () => {
     const blocks = [...reference.matchAll(/```json\n([\s\S]*?)```/g)].map(([, block = ""]) => block);
-    expect(blocks).toHaveLength(2);
+    expect(blocks).toHaveLength(4);
     for (const block of blocks) expect(readConfiguration(Buffer.from(block), "doc").notices).toEqual([]);
   });
 
   it("shows overrides that are understood", () => {
     const commands = [...reference.matchAll(/^enid set '?(.*?)'?$/gm)].map(([, override = ""]) => override);
-    expect(commands).toHaveLength(5);
+    expect(commands).toHaveLength(7);
     for (const command of commands) expect(() => parseOverride(command)).not.toThrow();
   });
 

@@ -10,8 +10,10 @@ import {
   type SettingName,
   settingNames,
 } from "../../src/configuration/index.ts";
+import { overlap } from "../../src/configuration/ip-range.ts";
 import { EnidError } from "../../src/errors.ts";
 import { FILE, read } from "./helpers.ts";
+import { addressIn, ipv4Range, ipv6Range, rangeOf } from "./ranges.ts";
 
 const CODES = ["ENID_CONFIG_SYNTAX", "ENID_CONFIG_INVALID", "ENID_CONFIG_TOO_LARGE"];
 
@@ -41,18 +43,8 @@ function readsOrRefuses(bytes: Uint8Array): boolean {
 const count = fc.integer({ min: 0, max: 65_536 });
 const tags = fc.dictionary(fc.string({ minLength: 1, maxLength: 127 }), fc.string({ maxLength: 128 }), { maxKeys: 50 });
 const id = (prefix: string) => fc.stringMatching(/^[0-9a-f]{8}$/).map((digits) => `${prefix}-${digits}`);
-const valid: Record<SettingName, fc.Arbitrary<unknown>> = {
-  "min-allocate": count,
-  "pre-allocate": count,
-  "max-allocate": fc.constant(0),
-  "max-above-watermark": count,
+const ofEc2 = {
   "static-ip-tags": tags,
-  podCIDRs: fc.constant([]),
-  "cooling-seconds": fc.integer({ min: 0, max: 86_400 }),
-  "add-wait-seconds": fc.integer({ min: 0, max: 50 }),
-  "ip-families": fc.constantFrom("ipv4", "ipv6", "dual"),
-  "release-excess": fc.boolean(),
-  "release-delay-seconds": fc.integer({ min: 0, max: 86_400 }),
   "first-interface-index": fc.integer({ min: 0, max: 127 }),
   "security-groups": fc.uniqueArray(id("sg"), { maxLength: 16 }),
   "security-group-tags": tags,
@@ -67,18 +59,89 @@ const valid: Record<SettingName, fc.Arbitrary<unknown>> = {
   "adopt-interfaces-of": fc.uniqueArray(fc.constantFrom("vpc-cni", "cilium")),
   "cluster-name": fc.stringMatching(/^[A-Za-z0-9._:/=+@-]{0,256}$/),
   "start-jitter-seconds": fc.integer({ min: 0, max: 600 }),
+  podCIDRs: fc.constant([]),
+  "excluded-addresses": fc.constant([]),
+  "ip-families": fc.constantFrom("ipv4", "ipv6", "dual"),
 };
-const someSettings = fc.record(valid, { requiredKeys: [] }) as fc.Arbitrary<Partial<Record<SettingName, unknown>>>;
+const ofBoth = {
+  "min-allocate": count,
+  "pre-allocate": count,
+  "max-allocate": fc.constant(0),
+  "max-above-watermark": count,
+  "cooling-seconds": fc.integer({ min: 0, max: 86_400 }),
+  "add-wait-seconds": fc.integer({ min: 0, max: 50 }),
+  "orphan-grace-seconds": fc.integer({ min: 0, max: 86_400 }),
+  "release-excess": fc.boolean(),
+  "release-delay-seconds": fc.integer({ min: 0, max: 86_400 }),
+  "router-id": fc.constantFrom("", "10.0.12.5", "255.255.255.254"),
+  bfd: fc.boolean(),
+  "graceful-restart": fc.boolean(),
+  "bird-include-file": fc.constantFrom("/etc/bird/enid.conf", "/run/enid/bird.conf"),
+  "bird-control-socket": fc.constantFrom("/run/bird/bird.ctl", "/var/run/bird.ctl"),
+};
+type Said = Partial<Record<SettingName, unknown>>;
 
-const isEni = new Set(
-  keySchemas.filter(({ section, role }) => section === "eni" && role === "setting").map(({ key }) => key),
-);
+const asn = fc.integer({ min: 1, max: 4_294_967_294 });
+/** A range that routers and the node have addresses of; no pods have. */
+const link = fc.constantFrom("198.51.100.0/24", "198.18.0.0/16", "2001:db8:99:1::/64", "fdee:0:0:1::/120");
+const password = { "password-file": fc.constant("/etc/bird/uplink.password") };
+/** A router and the session with it. */
+const uplink = link.chain((cidr) => {
+  const onLink = { neighbor: addressIn(cidr), asn, interface: fc.constantFrom("eth1", "bond0.12"), ...password };
+  const hopsAway = {
+    neighbor: addressIn(cidr),
+    asn,
+    multihop: fc.integer({ min: 2, max: 255 }),
+    "local-address": addressIn(cidr),
+    ...password,
+  };
+  return fc.oneof(
+    fc.record(onLink, { requiredKeys: ["neighbor", "asn"] }),
+    fc
+      .record(hopsAway, { requiredKeys: ["neighbor", "asn", "local-address"] })
+      .filter((one) => one.neighbor !== one["local-address"]),
+  );
+});
+const uplinks = fc.uniqueArray(uplink, { maxLength: 8, selector: (one) => one.neighbor });
+const bgp: fc.Arbitrary<Said> = fc.oneof(fc.constant({}), fc.record({ asn }), fc.record({ asn, uplinks }));
+
+/** Ranges, what of them is excluded, and the families to match; now and then nothing of it. */
+const ranges: fc.Arbitrary<Said> = fc
+  .uniqueArray(fc.oneof(ipv4Range(20, 29), ipv6Range()), { minLength: 1, maxLength: 6 })
+  .map((all) => all.filter((range, at) => !all.slice(0, at).some((other) => overlap(rangeOf(other), rangeOf(range)))))
+  .chain((podCIDRs) =>
+    fc.record({
+      podCIDRs: fc.constant(podCIDRs),
+      "excluded-addresses": fc.array(fc.constantFrom(...podCIDRs).chain(addressIn), { maxLength: 3 }),
+      "ip-families": fc.constant(familiesOf(podCIDRs)),
+    }),
+  );
+
+function familiesOf(podCIDRs: readonly string[]): string {
+  const ofIpv6 = podCIDRs.filter((cidr) => cidr.includes(":")).length;
+  return ofIpv6 === 0 ? "ipv4" : ofIpv6 === podCIDRs.length ? "ipv6" : "dual";
+}
+
+const some = (arbitraries: Record<string, fc.Arbitrary<unknown>>): fc.Arbitrary<Said> =>
+  fc.record(arbitraries, { requiredKeys: [] });
+const together = (...parts: fc.Arbitrary<Said>[]): fc.Arbitrary<Said> =>
+  fc.tuple(...parts).map((all) => Object.assign({}, ...all));
+/** What a valid file may say: of a node on EC2, or of one with ranges of its own. */
+const someSettings = fc.oneof(together(some(ofEc2), some(ofBoth), bgp), together(ranges, some(ofBoth), bgp));
 
 /** The settings as a file of either form. */
-function fileOf(settings: Partial<Record<SettingName, unknown>>, asList: boolean): unknown {
-  const part = (eni: boolean) => Object.fromEntries(Object.entries(settings).filter(([key]) => isEni.has(key) === eni));
-  const entry = { type: "cilium-cni", eni: part(true), ipam: part(false) };
+function fileOf(settings: Said, asList: boolean): unknown {
+  const part = (section: string) => {
+    const own = new Set(keySchemas.filter((schema) => schema.section === section).map(({ key }) => key));
+    const entries = Object.entries(settings).filter(([key]) => own.has(key) && isSettingIn(section, key));
+    return entries.length === 0 ? {} : { [section]: Object.fromEntries(entries) };
+  };
+  const entry = { type: "cilium-cni", ...part("eni"), ...part("ipam"), ...part("bgp") };
   return asList ? { name: "n", plugins: [{ type: "portmap" }, entry] } : entry;
+}
+
+function isSettingIn(section: string, key: string): boolean {
+  return keySchemas.some((schema) => schema.section === section && schema.key === key && schema.role === "setting");
 }
 
 describe("whatever the file holds", () => {
@@ -105,7 +168,15 @@ describe("whatever the file holds", () => {
     fc.assert(
       fc.property(
         fc.jsonValue({ maxDepth: 6 }),
-        fc.constantFrom("%", '{"eni":%}', '{"ipam":%}', '{"plugins":%}', '{"plugins":[%]}'),
+        fc.constantFrom(
+          "%",
+          '{"eni":%}',
+          '{"ipam":%}',
+          '{"bgp":%}',
+          '{"bgp":{"uplinks":%}}',
+          '{"plugins":%}',
+          '{"plugins":[%]}',
+        ),
         (value, frame) => {
           const text = frame.replace("%", () => JSON.stringify(value));
           try {
@@ -178,6 +249,55 @@ describe("whatever valid settings a file states", () => {
           const text = typeof value === "string" ? value : JSON.stringify(value);
           expect(parseOverride(`${name}=${text}`)).toEqual({ name, value });
         }
+      }),
+    );
+  });
+});
+
+describe("whatever the spelling of addresses", () => {
+  /** The same address or range, with capitals, zeros and gaps as it may come. */
+  const spelled = (text: string): fc.Arbitrary<string> => {
+    const [address = "", length] = text.split("/");
+    const { family, first } = rangeOf(address);
+    const suffix = length === undefined ? "" : `/${length}`;
+    if (family === "ipv4") return fc.constant(`${address}${suffix}`);
+    const groups = first.toString(16).padStart(32, "0").match(/.{4}/g) ?? [];
+    const long = groups.map((group) =>
+      fc.constantFrom(group, group.toUpperCase(), group.replace(/^0{1,3}/, ""), group.replace(/^0/, "")),
+    );
+    return fc
+      .oneof(
+        fc.constant(address.toUpperCase()),
+        fc.tuple(...long).map((some) => some.join(":")),
+      )
+      .map((one) => `${one}${suffix}`);
+  };
+  const spelledAll = (all: readonly string[]) => fc.tuple(...all.map(spelled));
+
+  it("a file and an override say the same, in canonical text, and what is canonical stays as it is", () => {
+    const cases = together(ranges, fc.record({ asn, uplinks })).chain((canonical) => {
+      const said = canonical as { podCIDRs: string[]; "excluded-addresses": string[]; uplinks: { neighbor: string }[] };
+      return fc.record({
+        canonical: fc.constant(canonical),
+        podCIDRs: spelledAll(said.podCIDRs),
+        excluded: spelledAll(said["excluded-addresses"]),
+        neighbors: spelledAll(said.uplinks.map((one) => one.neighbor)),
+      });
+    });
+    fc.assert(
+      fc.property(cases, ({ canonical, podCIDRs, excluded, neighbors }) => {
+        const uplinksSpelled = (canonical.uplinks as object[]).map((one, at) => ({ ...one, neighbor: neighbors[at] }));
+        const loose: Said = { ...canonical, podCIDRs, "excluded-addresses": excluded, uplinks: uplinksSpelled };
+        expect(read(fileOf(loose, false)).values).toEqual(canonical);
+        expect(read(fileOf(canonical, false)).values).toEqual(canonical);
+        for (const [name, value] of Object.entries(loose)) {
+          const text = typeof value === "string" ? value : JSON.stringify(value);
+          expect(parseOverride(`${name}=${text}`).value).toEqual(canonical[name as SettingName]);
+        }
+        const overrides = Object.fromEntries(
+          Object.entries(loose).map(([name, value]) => [name, { value, setAtMs: 1 }]),
+        );
+        expect(effectiveSettings(undefined, overrides).values).toMatchObject(canonical);
       }),
     );
   });

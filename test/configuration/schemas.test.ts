@@ -37,6 +37,12 @@ function isReadable(text: string): boolean {
   }
 }
 
+/** What a file must say beside some keys. */
+const NEEDED: Record<string, Record<string, object>> = {
+  "excluded-addresses": { ipam: { podCIDRs: ["10.12.5.0/24"] } },
+  uplinks: { bgp: { asn: 4_200_000_112 } },
+};
+
 describe("the schemas", () => {
   it.each(schemas)("$name is valid draft 2020-12 and named after its file", ({ name, schema }) => {
     expect(schema.$schema).toBe("https://json-schema.org/draft/2020-12/schema");
@@ -44,7 +50,7 @@ describe("the schemas", () => {
     expect(new Ajv2020().validateSchema(schema)).toBe(true);
   });
 
-  it("describe every key of eni and ipam", () => {
+  it("describe every key of eni, ipam and bgp", () => {
     expect(keySchemas.length).toBeGreaterThan(25);
     for (const { key, role, title, description, examples, allowed } of keySchemas) {
       expect(title, key).toMatch(/^[A-Z]/);
@@ -57,8 +63,11 @@ describe("the schemas", () => {
 
   it("have examples that are valid", () => {
     for (const { section, key, examples } of keySchemas) {
-      for (const example of examples)
-        expect(isReadable(JSON.stringify({ [section]: { [key]: example } })), key).toBe(true);
+      for (const example of examples) {
+        const needed = NEEDED[key] ?? {};
+        const file = { ...needed, [section]: { ...needed[section], [key]: example } };
+        expect(isReadable(JSON.stringify(file)), key).toBe(true);
+      }
     }
   });
 
@@ -84,7 +93,7 @@ describe("the schemas", () => {
     const json = fc.jsonValue({ maxDepth: 2 });
     const section = fc.dictionary(fc.constantFrom(...keySchemas.map(({ key }) => key)), json, { maxKeys: 3 });
     const entry = fc.record(
-      { type: fc.constantFrom("cilium-cni", "portmap"), eni: section, ipam: section, name: json },
+      { type: fc.constantFrom("cilium-cni", "portmap"), eni: section, ipam: section, bgp: section, name: json },
       { requiredKeys: [] },
     );
     const file = fc.oneof(

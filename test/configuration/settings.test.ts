@@ -142,12 +142,12 @@ describe("settings together", () => {
     expect(checkSettings(settings)).toMatchObject([{ names: ["podCIDRs", name] }]);
   });
 
-  it("conflict when IPv6 is asked for beside ranges of the node, which are of IPv4", () => {
+  it("conflict when pods are to have a family of which the node has no range", () => {
     const file = read({ ipam: { podCIDRs: ["10.0.0.0/24"] } });
     expect(checkSettings(effectiveSettings(file, { "ip-families": override("dual") }))).toEqual([
       {
         names: ["ip-families", "podCIDRs"],
-        message: `ip-families dual (override) asks for IPv6 addresses, while podCIDRs (file ${FILE}:3:17) gives IPv4 ranges; allowed beside podCIDRs is ipv4`,
+        message: `ip-families dual (override) asks for IPv6 addresses, while podCIDRs (file ${FILE}:3:17) has no IPv6 range; allowed are "ipv4", and an IPv6 range in podCIDRs`,
       },
     ]);
     expect(checkSettings(effectiveSettings(file, { "ip-families": override("ipv4") }))).toEqual([]);

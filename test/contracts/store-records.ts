@@ -1,9 +1,11 @@
 import type { Change, Intent, InterfaceRecord } from "../../src/manager/ports/index.ts";
-import type { Block, Lease } from "../../src/pool/index.ts";
+import type { Block, Lease, Sandbox } from "../../src/pool/index.ts";
 
 /** Records for the tests of the stores. */
 
 export const RESOLUTION = { selection: '{"subnetIds":[]}', subnetIds: ["subnet-1", "subnet-2"] };
+
+export const SANDBOX: Sandbox = { path: "/run/netns/cni-1", identity: "4:4026532281", folder: "25:1042" };
 
 export function lease(address: string, containerId: string): Lease {
   return {

@@ -2,7 +2,18 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Change, ObservedInterface, Store } from "../../src/manager/ports/index.ts";
 import type { Step } from "../../src/planning/index.ts";
 import { bothFamiliesContract } from "./store-families.ts";
-import { block, dualLease, end, eni, everything, FOREIGN, intent, lease, RESOLUTION } from "./store-records.ts";
+import {
+  block,
+  dualLease,
+  end,
+  eni,
+  everything,
+  FOREIGN,
+  intent,
+  lease,
+  RESOLUTION,
+  SANDBOX,
+} from "./store-records.ts";
 
 /** One place where a store keeps its data. */
 export interface StorePlace {
@@ -67,7 +78,7 @@ export function storeContract(name: string, makePlace: () => StorePlace): void {
         },
         { kind: "lease-put", lease: lease("10.0.0.5", "a") },
         { kind: "lease-put", lease: dualLease("10.0.1.1", "2001:db8::1", "d") },
-        { kind: "lease-put", lease: lease("2001:db8::2", "e") },
+        { kind: "lease-put", lease: { ...lease("2001:db8::2", "e"), sandbox: SANDBOX } },
         { kind: "lease-end", lease: lease("10.0.0.6", "b"), cooling: { address: "10.0.0.6", untilMs: 99 } },
         { kind: "intent-put", intent: intent("intent-1") },
         { kind: "intent-put", intent: { ...intent("intent-2"), interfaceId: "eni-9", attachmentId: "eni-attach-9" } },
@@ -80,7 +91,11 @@ export function storeContract(name: string, makePlace: () => StorePlace): void {
       expect(store.load()).toEqual({
         bootId: "boot-1",
         instanceId: "i-1",
-        leases: [lease("10.0.0.5", "a"), dualLease("10.0.1.1", "2001:db8::1", "d"), lease("2001:db8::2", "e")],
+        leases: [
+          lease("10.0.0.5", "a"),
+          dualLease("10.0.1.1", "2001:db8::1", "d"),
+          { ...lease("2001:db8::2", "e"), sandbox: SANDBOX },
+        ],
         cooling: [{ address: "10.0.0.6", untilMs: 99 }],
         interfaces: [eni("eni-1"), FOREIGN],
         blocks: [
@@ -132,6 +147,17 @@ export function storeContract(name: string, makePlace: () => StorePlace): void {
         const renewed = { ...lease("10.0.0.5", "a"), pod: { namespace: "x", name: "y", uid: "z" }, leasedAtMs: 77 };
         await commit({ kind: "lease-put", lease: renewed });
         expect(store.load().leases).toEqual([renewed]);
+      });
+
+      test("a lease keeps the sandbox that it was made for, and a repeated one says it anew", async () => {
+        const first = { ...lease("10.0.0.5", "a"), sandbox: SANDBOX };
+        await commit({ kind: "lease-put", lease: first }, { kind: "lease-put", lease: lease("10.0.0.6", "b") });
+        expect(store.load().leases).toEqual([first, lease("10.0.0.6", "b")]);
+        const moved = { ...first, sandbox: { ...SANDBOX, path: "/run/netns/other", identity: "4:8" } };
+        await commit({ kind: "lease-put", lease: moved });
+        expect(store.load().leases[0]).toEqual(moved);
+        await commit({ kind: "lease-put", lease: lease("10.0.0.5", "a") });
+        expect(store.load().leases[0]).toEqual(lease("10.0.0.5", "a"));
       });
 
       test("an ended lease leaves its address cooling, and a new lease ends the cooling", async () => {

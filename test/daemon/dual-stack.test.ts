@@ -17,11 +17,17 @@ describe("a real daemon with ip-families dual", () => {
     expect(prefixes).toHaveLength(1);
     const range = new BlockList();
     range.addSubnet(prefixes[0]?.split("/")[0] ?? "", 80, "ipv6");
-    for (const { ips } of [newer, older]) {
+    for (const { ips, routes } of [newer, older]) {
       const [ipv4 = "", ipv6 = ""] = ips.map(({ address }: { address: string }) => address);
-      expect(ipv4).toMatch(/^10\.0\.\d+\.\d+\/32$/);
-      expect(ipv6).toMatch(/\/128$/);
-      expect(range.check(ipv6.slice(0, -"/128".length), "ipv6"), `${ipv6} in ${prefixes[0]}`).toBe(true);
+      expect(ipv4).toMatch(/^10\.0\.\d+\.\d+\/22$/);
+      expect(ipv6).toMatch(/\/64$/);
+      expect(range.check(ipv6.slice(0, -"/64".length), "ipv6"), `${ipv6} in ${prefixes[0]}`).toBe(true);
+      const gateways = ips.map(({ gateway }: { gateway: string }) => gateway);
+      expect(gateways).toEqual([expect.stringMatching(/^10\.0\.\d+\.3$/), "fe80::1"]);
+      expect(routes).toEqual([
+        { dst: "0.0.0.0/0", gw: gateways[0] },
+        { dst: "::/0", gw: "fe80::1" },
+      ]);
     }
     expect(newer).toMatchObject({ cniVersion: "1.0.0", ips: [{ address: expect.any(String) }, {}] });
     expect(newer.ips.flatMap((one: object) => Object.keys(one))).not.toContain("version");

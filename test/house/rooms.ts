@@ -11,7 +11,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   "manager/ports": ["errors", "pool", "planning"],
   manager: ["errors", "manager/ports", "configuration", "pool", "planning", "adapters", "adoption", "handoff/cni"],
   "providers/aws": ["errors", "manager/ports", "planning", "adapters", "instance-types"],
-  "providers/node-cidr": ["errors", "manager/ports", "planning", "adapters"],
+  "providers/node-cidr": ["errors", "manager/ports", "adapters"],
   state: ["errors", "manager/ports", "pool", "adapters"],
   "handoff/cni": ["errors", "manager/ports", "pool", "adapters"],
   "handoff/routes": ["errors", "manager/ports", "adapters"],

@@ -117,7 +117,9 @@ describe("settings", () => {
     });
     const onPremises = readConfiguration(new TextEncoder().encode(text), FILE);
     const refused = createLab().manager().start({ kind: "valid", configuration: onPremises });
-    await expect(refused).rejects.toThrow(/podCIDRs 10\.9\.0\.0\/24 \(file .*serves addresses of EC2 only/);
+    await expect(refused).rejects.toThrow(
+      /podCIDRs 10\.9\.0\.0\/24 \(file .*serves addresses of EC2; that changes when/,
+    );
     const { running } = await startedLab();
     await running.offerConfiguration({ kind: "valid", configuration: onPremises });
     expect(running.status().degraded.map(({ name }) => name)).toEqual(["configuration-rejected"]);

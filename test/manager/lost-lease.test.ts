@@ -37,6 +37,9 @@ describe("a leased address that EC2 denied twice", () => {
     expect(provider.mutations.length).toBe(calls.changes);
     expect(running.leases().map((lease) => lease.address)).toContain(address);
     expect(running.status()).toMatchObject({ degraded: [{ name: "address-denied" }], lost: [{ address }] });
+    const [lost, kept] = [attachment(1), attachment(2)].map((one) => running.lookup(one));
+    expect(lost && running.lost(lost)).toMatchObject({ code: "ENID_ADDRESS_LOST", values: { cidr: `${address}/32` } });
+    expect(kept && running.lost(kept)).toBeUndefined();
   });
 
   it("leaves the pool in the usual time once its lease is over and it has cooled", async () => {

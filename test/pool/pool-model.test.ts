@@ -6,8 +6,11 @@ import {
   type Families,
   familyOf,
   type Lease,
+  type LeaseResult,
   Pool,
   PoolError,
+  type Sandbox,
+  type Unavailable,
 } from "../../src/pool/index.ts";
 import {
   addressesOf,
@@ -174,33 +177,112 @@ const attachment = fc
 
 const families = fc.constantFrom<Families>("ipv4", "ipv4", "ipv6", "dual", "dual");
 
-const lease = fc.tuple(attachment, families).map(
-  ([of, asked]) =>
+const SANDBOX: Sandbox = { path: "/run/netns/p", identity: "4:4026532281", folder: "25:1" };
+const sandboxes = fc.constantFrom(undefined, SANDBOX);
+
+const lease = fc.tuple(attachment, families, sandboxes).map(
+  ([of, asked, sandbox]) =>
     new Command(`lease ${of.containerId} ${of.interfaceName} ${asked}`, (model, pool) => {
-      const result = pool.lease(of, POD, model.nowMs, asked);
-      const held = leaseIn(model, of);
-      if (held !== undefined) {
-        expect(result).toEqual({ kind: "existing", lease: held });
-        return;
-      }
-      const wanted = FAMILIES.filter((family) => asked === "dual" || asked === family);
-      const lacks = wanted.find((family) => nextAddresses(model, family).length === 0);
-      if (lacks !== undefined || result.kind !== "leased") {
-        expect(result).toEqual({ kind: "none", lacks });
-        return;
-      }
-      const texts = [result.lease.address, result.lease.ipv6Address].slice(0, wanted.length);
-      const addresses = wanted.map((family, place) => {
-        const choice = nextAddresses(model, family);
-        const address = choice.find(({ text }) => text === texts[place]);
-        if (address === undefined) throw new Error(`${texts[place]} is leased, not one of ${textsOf(choice)}`);
-        return address;
-      });
-      const expected = { ...addressesIn(addresses), attachment: of, pod: POD, leasedAtMs: model.nowMs };
-      expect(result).toEqual({ kind: "leased", lease: expected });
-      hold(addresses, expected);
+      const result = pool.lease(of, POD, model.nowMs, asked, { sandbox });
+      expectLease(model, of, asked, [], sandbox, result);
     }),
 );
+
+const somewhere = fc.oneof(
+  fc.nat(48).map((number) => `10.0.0.${number}`),
+  fc.nat(63).map((number) => `192.168.0.${number}`),
+);
+const ipv6Somewhere = fc
+  .constantFrom(0, 1, 2, 3, 5, 7, 8, 256, 257, 259, 260)
+  .map((number) => `2001:db8::${number === 0 ? "" : number.toString(16)}`);
+
+const wishes = fc.oneof(
+  fc.tuple(somewhere),
+  fc.tuple(ipv6Somewhere),
+  fc.tuple(somewhere, ipv6Somewhere),
+  fc.tuple(ipv6Somewhere, somewhere),
+  fc.tuple(somewhere, somewhere),
+);
+
+const leaseWanted = fc.tuple(attachment, families, wishes, sandboxes).map(
+  ([of, asked, wanted, sandbox]) =>
+    new Command(`lease ${of.containerId} ${of.interfaceName} ${asked} wanting ${wanted}`, (model, pool) => {
+      const before = pool.unavailable(wanted, asked);
+      const result = pool.lease(of, POD, model.nowMs, asked, { wanted, sandbox });
+      if (leaseIn(model, of) === undefined) expect(before).toEqual(unavailableIn(model, wanted, asked));
+      expectLease(model, of, asked, wanted, sandbox, result);
+    }),
+);
+
+/** What the pool must have answered; then the model has the lease too. */
+function expectLease(
+  model: Model,
+  of: Attachment,
+  asked: Families,
+  wanted: readonly string[],
+  sandbox: Lease["sandbox"],
+  result: LeaseResult,
+): void {
+  const held = leaseIn(model, of);
+  if (held !== undefined) {
+    expect(result).toEqual({ kind: "existing", lease: held });
+    return;
+  }
+  const obstacle = unavailableIn(model, wanted, asked);
+  if (obstacle !== undefined) {
+    expect(result).toEqual({ kind: "unavailable", ...obstacle });
+    return;
+  }
+  const own = FAMILIES.filter((family) => asked === "dual" || asked === family);
+  const choices = own.map((family) => {
+    const text = wanted.find((one) => familyOf(one) === family);
+    const address = text === undefined ? undefined : addressIn(model, text);
+    return address === undefined ? nextAddresses(model, family) : [address];
+  });
+  const lacks = own.find((_, place) => choices[place]?.length === 0);
+  if (lacks !== undefined || result.kind !== "leased") {
+    expect(result).toEqual({ kind: "none", lacks });
+    return;
+  }
+  const texts = [result.lease.address, result.lease.ipv6Address];
+  const addresses = choices.map((choice, place) => {
+    const address = choice.find(({ text }) => text === texts[place]);
+    if (address === undefined) throw new Error(`${texts[place]} is leased, not one of ${textsOf(choice)}`);
+    return address;
+  });
+  const expected = {
+    ...addressesIn(addresses),
+    attachment: of,
+    pod: POD,
+    leasedAtMs: model.nowMs,
+    ...(sandbox === undefined ? {} : { sandbox }),
+  };
+  expect(result).toEqual({ kind: "leased", lease: expected });
+  hold(addresses, expected);
+}
+
+/** The first of the addresses that cannot be had, and why. */
+function unavailableIn(model: Model, wanted: readonly string[], asked: Families): ReturnType<Pool["unavailable"]> {
+  for (const [place, address] of wanted.entries()) {
+    const isAsked = asked === "dual" || asked === familyOf(address);
+    const isSecond = wanted.slice(0, place).some((other) => familyOf(other) === familyOf(address));
+    const why = isAsked && !isSecond ? whyNotIn(model, address) : ({ because: "other-family" } as const);
+    if (why !== undefined) return { address, why };
+  }
+  return undefined;
+}
+
+function whyNotIn(model: Model, text: string): Unavailable | undefined {
+  const known = addressIn(model, text);
+  if (known === undefined) {
+    const isReserved = [...model.blocks.values()].some(({ block }) => addressesOf(block.cidr).includes(text));
+    return { because: isReserved ? "reserved" : "not-here" };
+  }
+  if (known.state === "leased") return { because: "leased", pod: POD };
+  if (known.state === "cooling") return { because: "cooling", untilMs: known.untilMs ?? 0 };
+  if (known.state === "releasing") return { because: "releasing" };
+  return known.block.usable && isUsable(model, known.block) ? undefined : { because: "unusable" };
+}
 
 function hold(addresses: readonly ModelAddress[], held: Lease): void {
   for (const address of addresses) {
@@ -262,13 +344,6 @@ const cool = fc.constantFrom(-5000, 0, 500, 1000, 29_000, 30_000).map(
     }),
 );
 
-const somewhere = fc.oneof(
-  fc.nat(48).map((number) => `10.0.0.${number}`),
-  fc.nat(63).map((number) => `192.168.0.${number}`),
-);
-const ipv6Somewhere = fc
-  .constantFrom(0, 1, 2, 3, 5, 7, 8, 256, 257, 259, 260)
-  .map((number) => `2001:db8::${number === 0 ? "" : number.toString(16)}`);
 const addressTexts = fc.oneof(
   fc.tuple(somewhere),
   fc.tuple(ipv6Somewhere),
@@ -317,7 +392,20 @@ test("the pool does what a naive model does, and finds no problem in itself", { 
   const commands = fc.commands(
     [
       ...[upsertInterface, addBlock, addBlock, removeBlock, setBlockUsable, markReleasing, removeInterface],
-      ...[lease, lease, lease, lease, release, release, cool, undoLease, restoreLease, restoreCooling],
+      ...[
+        lease,
+        lease,
+        lease,
+        lease,
+        leaseWanted,
+        leaseWanted,
+        release,
+        release,
+        cool,
+        undoLease,
+        restoreLease,
+        restoreCooling,
+      ],
     ],
     { maxCommands: 120, size: "max" },
   );

@@ -5,7 +5,7 @@ import type { StoredState } from "../../src/manager/ports/index.ts";
 import type { Migration } from "../../src/state/index.ts";
 import { createSchema } from "../../src/state/sqlite/migrate.ts";
 import { MIGRATIONS } from "../../src/state/sqlite/migrations/index.ts";
-import { block, eni, intent, lease } from "../contracts/store-records.ts";
+import { block, dualLease, eni, intent, lease, SANDBOX } from "../contracts/store-records.ts";
 import { type TemporaryState, temporaryState, thrownBy } from "./temporary-state.ts";
 
 /** Adds a table, then rebuilds one that others refer to: what a later version will have to do. */
@@ -35,7 +35,7 @@ describe("the list of migrations", () => {
     expect(MIGRATIONS.map((migration) => migration.version)).toEqual(MIGRATIONS.map((_, index) => index + 1));
   });
 
-  test.each([1, 2])("makes version %i as it was released", (version) => {
+  test.each([1, 2, 3])("makes version %i as it was released", (version) => {
     const made = temporaryState();
     const database = new DatabaseSync(made.file);
     createSchema(database, MIGRATIONS.slice(0, version));
@@ -61,12 +61,13 @@ describe("a state of an older version", () => {
   test.each<[number, StoredState]>([
     [1, kept],
     [2, { ...kept, resolution }],
+    [3, { ...kept, leases: [...kept.leases, dualLease("10.0.0.6", "2001:db8::6", "c")], cooling: [], resolution }],
   ])("of version %i is read as it was written, and takes what the newest knows", async (version, written) => {
     const state = fixture(`version-${version}.sql`);
     const store = state.open();
     expect(store.opening.migrated).toMatchObject({ fromVersion: version, toVersion: LATEST });
     expect(store.load()).toEqual(written);
-    const dual = { ...lease("10.0.0.7", "b"), ipv6Address: "2001:db8::7" };
+    const dual = { ...lease("10.0.0.7", "b"), ipv6Address: "2001:db8::7", sandbox: SANDBOX };
     const foreign = eni("eni-2", { foreign: true, foreignBecause: "of type trunk" });
     const tagged = { ...intent("intent-2"), tags: { "enid.io/cluster": "shop" } };
     await store.commit([
@@ -89,7 +90,7 @@ describe("a state of an older version", () => {
     const database = new DatabaseSync(state.file);
     const put = (address: string, ipv6: string | null, container: string) => () =>
       database
-        .prepare("INSERT INTO leases VALUES (?, 'cilium', ?, 'eth0', '', 'p', '', 1, ?)")
+        .prepare("INSERT INTO leases VALUES (?, 'cilium', ?, 'eth0', '', 'p', '', 1, ?, NULL, NULL, NULL)")
         .run(address, container, ipv6);
     put("10.0.0.7", "2001:db8::7", "b")();
     put("2001:db8::9", null, "c")();
@@ -97,6 +98,17 @@ describe("a state of an older version", () => {
     expect(put("2001:db8::7", null, "d")).toThrow("an address of the lease is leased already");
     expect(put("10.0.0.8", "2001:db8::9", "d")).toThrow("an address of the lease is leased already");
     expect(put("2001:db8::8", "2001:db8::8", "d")).toThrow("CHECK constraint failed");
+    database.close();
+  });
+
+  test("lets the schema itself refuse a sandbox of which not all is known", async () => {
+    const state = fixture("version-3.sql");
+    await state.open().close();
+    const database = new DatabaseSync(state.file);
+    const set = (column: string) => () => database.prepare(`UPDATE leases SET ${column} = 'x'`).run();
+    for (const column of ["sandbox_path", "sandbox_identity", "sandbox_folder"]) {
+      expect(set(column)).toThrow("CHECK constraint failed");
+    }
     database.close();
   });
 

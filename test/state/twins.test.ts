@@ -4,7 +4,7 @@ import { systemClock } from "../../src/adapters/index.ts";
 import { EnidError } from "../../src/errors.ts";
 import type { Change, Store } from "../../src/manager/ports/index.ts";
 import { createMemoryStore } from "../../src/state/index.ts";
-import { block, eni, intent, lease } from "../contracts/store-records.ts";
+import { block, eni, intent, lease, SANDBOX } from "../contracts/store-records.ts";
 import { temporaryState } from "./temporary-state.ts";
 
 // Few names, so that the sequences meet the same address, attachment and interface again and again.
@@ -26,10 +26,12 @@ const leases = fc
     ipv6Address: fc.option(ipv6Addresses, { nil: undefined }),
     container: containers,
     leasedAtMs: timesMs,
+    sandbox: fc.constantFrom(undefined, SANDBOX, { ...SANDBOX, identity: "4:8" }),
   })
-  .map(({ address, ipv6Address, container, leasedAtMs }) => ({
+  .map(({ address, ipv6Address, container, leasedAtMs, sandbox }) => ({
     ...lease(address, container),
     ...(ipv6Address === undefined ? {} : { ipv6Address }),
+    ...(sandbox === undefined ? {} : { sandbox }),
     leasedAtMs,
   }));
 

@@ -1,5 +1,6 @@
 import type { Origin, SettingName, Settings, SettingValues } from "../../src/configuration/index.ts";
 import type { StatusReport } from "../../src/manager/index.ts";
+import type { BirdReport, HostRoutesReport } from "../../src/manager/ports/index.ts";
 
 /** Noon of 1 August 2026 UTC: the present of the reports below. */
 export const NOON_MS = Date.UTC(2026, 7, 1, 12);
@@ -13,9 +14,11 @@ const VALUES: SettingValues = {
   "max-above-watermark": 0,
   "static-ip-tags": {},
   podCIDRs: [],
+  "excluded-addresses": [],
   "cooling-seconds": 30,
   "add-wait-seconds": 20,
   "ip-families": "ipv4",
+  "orphan-grace-seconds": 300,
   "release-excess": true,
   "release-delay-seconds": 180,
   "first-interface-index": 0,
@@ -32,6 +35,13 @@ const VALUES: SettingValues = {
   "adopt-interfaces-of": [],
   "cluster-name": "",
   "start-jitter-seconds": 10,
+  asn: 0,
+  "router-id": "",
+  uplinks: [],
+  bfd: true,
+  "graceful-restart": true,
+  "bird-include-file": "/etc/bird/enid.conf",
+  "bird-control-socket": "/run/bird/bird.ctl",
 };
 
 /** Settings as a file with min-allocate and subnet-tags and an override of pre-allocate give them. */
@@ -144,6 +154,38 @@ export function statusReport(changes: Partial<StatusReport> = {}): StatusReport 
       failures: 0,
     },
     observedAtMs: { metadata: NOON_MS - 30_000, cloud: NOON_MS - 10 * MINUTE_MS },
+    ...changes,
+  };
+}
+
+/** Two devices whose rules are all in place. */
+export function hostRoutesReport(changes: Partial<HostRoutesReport> = {}): HostRoutesReport {
+  return {
+    kind: "host-routes",
+    devices: [
+      { interfaceId: "eni-a", device: "ens5", table: 10, problem: "" },
+      { interfaceId: "eni-b", device: "ens6", table: 11, problem: "" },
+    ],
+    rules: 38,
+    repaired: 0,
+    repairedAtMs: 0,
+    checkedAtMs: NOON_MS - 4_000,
+    ...changes,
+  };
+}
+
+/** Two uplinks that take both prefixes. */
+export function birdReport(changes: Partial<BirdReport> = {}): BirdReport {
+  const established = { state: "Established", up: true, exported: 2, bfd: "Up", sinceMs: NOON_MS - 180 * MINUTE_MS };
+  return {
+    kind: "bird",
+    announced: ["10.12.5.0/24", "10.12.9.7/32"],
+    sessions: [
+      { name: "uplink1", neighbor: "10.0.12.1", ...established },
+      { name: "uplink2", neighbor: "10.0.12.2", ...established },
+    ],
+    configuredAtMs: NOON_MS - 180 * MINUTE_MS,
+    checkedAtMs: NOON_MS - 4_000,
     ...changes,
   };
 }

@@ -162,6 +162,7 @@ describe("telemetry", () => {
       pool: { ...pool, ipv6, prefixes: 4, freeInFreeBlocks: 32, excess: 16 },
       lost: [{ address: "10.0.1.7", pod, sinceMs: NOON_MS }],
       givenBack: { addresses: 33, interfaces: 2 },
+      orphans: { leases: [{ address: "10.0.1.8", pod, sinceMs: NOON_MS, because: "sandbox-gone" }], released: 3 },
       subnets: [...fragmented, ...subnets.slice(1)],
     });
     const { telemetry } = telemetryWith();
@@ -175,6 +176,8 @@ describe("telemetry", () => {
     expect(sample(text, "enid_free_block_addresses")).toBe(32);
     expect(sample(text, "enid_excess_addresses")).toBe(16);
     expect(sample(text, "enid_lost_addresses")).toBe(1);
+    expect(sample(text, "enid_orphaned_leases")).toBe(1);
+    expect(sample(text, "enid_orphaned_leases_released_total")).toBe(3);
     expect(sample(text, "enid_given_back_addresses_total")).toBe(33);
     expect(sample(text, "enid_given_back_interfaces_total")).toBe(2);
     expect(sample(text, 'enid_subnet_fragmented{subnet="subnet-a"}')).toBe(1);
@@ -185,6 +188,7 @@ describe("telemetry", () => {
     expect(sample(later, 'enid_addresses{state="leased",family="ipv6"}')).toBe(0);
     expect(sample(later, 'enid_prefixes{family="ipv6"}')).toBe(0);
     expect(sample(later, "enid_lost_addresses")).toBe(0);
+    expect(sample(later, "enid_orphaned_leases")).toBe(0);
     expect(sample(later, "enid_excess_addresses")).toBe(0);
   });
 

@@ -69,6 +69,10 @@ describe("faults of the runtime", () => {
     expect(lab.forgotten).toEqual([sandbox]);
     expect([lab.using.size, lab.kubelet.counts.lostDels, lab.kubelet.counts.dels]).toEqual([0, 1, 0]);
     expect(lab.leasedPods()).toEqual(["uid-a"]);
+    // Its namespace is gone, by which the daemon knows that nobody has the address any more.
+    expect([...lab.sandboxes.paths]).toEqual([]);
+    await lab.advance(8 * 60_000);
+    expect(lab.leasedPods()).toEqual([]);
   });
 
   it("hang-up: the caller goes away while it waits, its sandbox is undone, and the pod gets another", async () => {

@@ -2,6 +2,7 @@ import { readConfiguration } from "../../src/configuration/index.ts";
 import {
   type AddAnswer,
   createMemoryDeletionQueue,
+  createMemorySandboxes,
   type LeaseService,
   type MemoryDeletionQueue,
   replayDeletions,
@@ -38,6 +39,7 @@ export class KubeletLab {
   readonly provider: FakeProvider;
   readonly socket = new DaemonSocket();
   readonly queue: MemoryDeletionQueue = createMemoryDeletionQueue();
+  readonly sandboxes = createMemorySandboxes();
   readonly kubelet: Kubelet;
   readonly answers: Told[] = [];
   readonly gone: string[] = [];
@@ -70,6 +72,7 @@ export class KubeletLab {
       dice: this.dice.fork("machine"),
       link: this.socket,
       queue: this.queue,
+      namespaces: this.sandboxes,
       habits: { repeat: 0, check: 0, status: 0 },
       ...options,
       hooks: {
@@ -89,10 +92,10 @@ export class KubeletLab {
     const process = { clock, dead: false };
     this.#process = process;
     const telemetry = { event: () => {}, cloudCall: () => {}, served: () => {} };
-    const { provider, dice } = this;
+    const { provider, dice, sandboxes } = this;
     const store = gatedStore(this.#store, process);
     const random = dice.fork(`random at ${this.scheduler.elapsedMs()}`);
-    const manager = new Manager({ provider, store, clock, random, telemetry, bootId: this.#bootId });
+    const manager = new Manager({ provider, store, clock, random, telemetry, bootId: this.#bootId, sandboxes });
     this.manager = manager;
     await this.until(manager.start({ kind: "valid", configuration: configuration(this.#parts) }));
     const deletions = { queue: this.queue, service: manager, telemetry, clock };

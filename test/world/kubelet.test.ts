@@ -167,7 +167,7 @@ describe("while the daemon is away", () => {
     const place = await makePlace();
     try {
       for (const verb of ["ADD", "STATUS"]) {
-        const stdin = '{"cniVersion":"1.0.0","name":"cilium"}';
+        const stdin = '{"cniVersion":"1.1.0","name":"cilium"}';
         const run = await runPlugin(pluginBinary(), {
           environment: { ...environment(verb), ENID_SOCKET: place.socket },
           stdin,

@@ -1,4 +1,5 @@
 import { systemRandom } from "../../adapters/index.ts";
+import type { Settings } from "../../configuration/index.ts";
 import { EnidError } from "../../errors.ts";
 import type { PermissionCheck, PermissionReport, PermissionSettings } from "../../providers/aws/index.ts";
 import { defineCommand, JSON_FLAG } from "../command.ts";
@@ -33,11 +34,18 @@ export const check = defineCommand({
       const detail = `${JSON.stringify(subject)} cannot be checked; allowed is permissions`;
       throw new EnidError("ENID_USAGE", { detail, command: "check" });
     }
-    // Loaded here: the help needs no SDK.
+    const settings = await settingsOf(flags.config);
+    const { environmentOf } = await import("../../configuration/index.ts");
+    if (environmentOf(settings) === "node-cidr") {
+      const note = "podCIDRs gives the node its addresses: no EC2 call is made, and no permission is needed";
+      output.line(flags.json ? JSON.stringify({ granted: true, checks: [], notes: [note] }) : note);
+      return 0;
+    }
+    // Loaded here: the help needs no SDK, and neither does a node on-premises.
     const { checkPermissions } = await import("../../providers/aws/index.ts");
     const silent = { event() {}, cloudCall() {}, served() {} };
     const options = { clock, random: systemRandom, telemetry: silent, environment };
-    const report = await checkPermissions(options, await permissionSettings(flags.config));
+    const report = await checkPermissions(options, await permissionSettings(settings));
     const granted = report.checks.every(({ verdict, needed }) => verdict === "allowed" || !needed);
     if (flags.json) output.line(JSON.stringify({ granted, ...report }));
     else output.line(render(report, granted, output.style).join("\n"));
@@ -45,9 +53,13 @@ export const check = defineCommand({
   },
 });
 
-async function permissionSettings(file: string | undefined): Promise<PermissionSettings> {
-  const { effectiveSettings, readConfigurationFile, selectionOf } = await import("../../configuration/index.ts");
-  const settings = effectiveSettings(file === undefined ? undefined : await readConfigurationFile(file), {});
+async function settingsOf(file: string | undefined): Promise<Settings> {
+  const { effectiveSettings, readConfigurationFile } = await import("../../configuration/index.ts");
+  return effectiveSettings(file === undefined ? undefined : await readConfigurationFile(file), {});
+}
+
+async function permissionSettings(settings: Settings): Promise<PermissionSettings> {
+  const { selectionOf } = await import("../../configuration/index.ts");
   return {
     selection: selectionOf(settings),
     families: settings.values["ip-families"],

@@ -8,7 +8,7 @@ import { renderPlan } from "../render/plan.ts";
 export const plan = defineCommand({
   name: "plan",
   description:
-    "Shows the steps that enid would take next, the EC2 calls of each, why, and what keeps it from doing more. Changes\nnothing. By default the daemon of this node is asked. With --read-eni-configuration no daemon is needed: the node is\nread from metadata and EC2 (describes only), and every address that it holds counts as free.",
+    "Shows the steps that enid would take next, the EC2 calls of each, why, and what keeps it from doing more. Changes\nnothing. By default the daemon of this node is asked. With --read-eni-configuration no daemon is needed: the node is\nread from metadata and EC2 (describes only) or, with podCIDRs, from the file and this machine, and every address that it\nholds counts as free.",
   positionals: "",
   positionalCount: [0, 0],
   flags: {
@@ -49,15 +49,12 @@ async function withoutDaemon(
   environment: Readonly<Record<string, string | undefined>>,
   clock: Clock,
 ): Promise<PlanReport> {
-  const [{ createAwsProvider }, { effectiveSettings, readConfigurationFile }, { dryRunAgainstCloud }] =
-    await Promise.all([
-      import("../../providers/aws/index.ts"),
-      import("../../configuration/index.ts"),
-      import("../dry-run.ts"),
-    ]);
+  const [{ createProviderFor }, { effectiveSettings, environmentOf, readConfigurationFile }, { dryRunAgainstCloud }] =
+    await Promise.all([import("../provider.ts"), import("../../configuration/index.ts"), import("../dry-run.ts")]);
   const settings = effectiveSettings(await readConfigurationFile(file), {});
   const silent = { event() {}, cloudCall() {}, served() {} };
-  const provider = createAwsProvider({ clock, random: systemRandom, telemetry: silent, environment });
+  const options = { clock, random: systemRandom, telemetry: silent, environment };
+  const provider = await createProviderFor(environmentOf(settings), options);
   try {
     return await dryRunAgainstCloud({ provider, settings, waiting, clock });
   } finally {

@@ -49,6 +49,14 @@ export const run = defineCommand({
       env: "ENID_LOG_LEVEL",
       oneOf: LOG_LEVELS,
     },
+    "host-routes": {
+      type: "string",
+      value: "SWITCH",
+      help: "on: enid sets devices, routing tables and rules of pod addresses on AWS; off: somebody else does.",
+      default: "on",
+      env: "ENID_HOST_ROUTES",
+      oneOf: ["on", "off"],
+    },
   },
   examples: [
     {
@@ -56,7 +64,7 @@ export const run = defineCommand({
       what: "On a node, as its service does it.",
     },
     {
-      line: "enid run --read-cni-conf enid.conf --state-dir /tmp/enid/state --socket /tmp/enid/run/enid.sock --listen 127.0.0.1:0",
+      line: "enid run --read-cni-conf enid.conf --state-dir /tmp/enid/state --socket /tmp/enid/run/enid.sock --listen 127.0.0.1:0 --host-routes off",
       what: "A second one for a trial, with folders and a port of its own.",
     },
   ],
@@ -71,10 +79,14 @@ export const run = defineCommand({
     exitOnCrash(telemetry);
     const stopRequested = stopRequest(telemetry);
     // Loaded here: `enid run --help` needs neither the SDK nor SQLite.
-    const [{ startDaemon }, { createAwsProvider }] = await Promise.all([
-      import("../daemon.ts"),
-      import("../../providers/aws/index.ts"),
-    ]);
+    const [{ startDaemon }, { createProviderFor }, { sandboxesOnDisk }, { createHostRoutes }, { createBird }] =
+      await Promise.all([
+        import("../daemon.ts"),
+        import("../provider.ts"),
+        import("../../handoff/cni/index.ts"),
+        import("../../handoff/routes/index.ts"),
+        import("../../handoff/bird/index.ts"),
+      ]);
     const configurationFile = flags["read-eni-configuration"];
     telemetry.event({
       name: "starting",
@@ -89,7 +101,16 @@ export const run = defineCommand({
       socket: flags.socket,
       listen,
       bootId: environment.ENID_BOOT_ID || (await readBootId()),
-      createProvider: () => createAwsProvider({ clock, random: systemRandom, telemetry, environment }),
+      createProvider: (kind) => createProviderFor(kind, { clock, random: systemRandom, telemetry, environment }),
+      sandboxes: sandboxesOnDisk(),
+      reaches: (kind) => [
+        // On-premises the node's own routing table knows the way to its ranges.
+        ...(flags["host-routes"] === "on" && kind === "aws"
+          ? [createHostRoutes({ clock, random: systemRandom, telemetry })]
+          : []),
+        // In both environments; it does nothing while bgp.asn is 0.
+        createBird({ clock, telemetry, owner: path.resolve(flags["state-dir"]) }),
+      ],
       telemetry,
       clock,
       random: systemRandom,

@@ -17,7 +17,7 @@ export function renderExplanation(explanation: Explanation, nowMs: number, style
           "  attachment",
           `${lease.attachment.interfaceName} of container ${lease.attachment.containerId} in network ${lease.attachment.network}`,
         ],
-        ["  interface", `${lease.interfaceId} in ${lease.subnetId}`],
+        ["  interface", placeText(lease)],
         ["  since", `${moment(lease.leasedAtMs)}, ${ago(lease.leasedAtMs, nowMs)}`],
       ]),
     ]),
@@ -25,6 +25,11 @@ export function renderExplanation(explanation: Explanation, nowMs: number, style
     ...(history.length === 0 ? [] : ["", "lately"]),
     ...table(history.map(({ atMs, what }) => [`  ${moment(atMs)}`, what])),
   ];
+}
+
+/** The interface that carries a node's own ranges is in no subnet. */
+function placeText({ interfaceId, subnetId }: { readonly interfaceId: string; readonly subnetId: string }): string {
+  return subnetId === "" ? interfaceId : `${interfaceId} in ${subnetId}`;
 }
 
 function addressLines(address: Explanation["address"], nowMs: number): string[] {
@@ -35,7 +40,7 @@ function addressLines(address: Explanation["address"], nowMs: number): string[] 
     ...table([
       ["address", address.address],
       ["  state", `${address.state}${cooling}`],
-      ["  block", `${address.block} on ${address.interfaceId} in ${address.subnetId}`],
+      ["  block", `${address.block} on ${placeText(address)}`],
     ]),
   ];
 }

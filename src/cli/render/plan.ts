@@ -108,6 +108,8 @@ function shortfallText(shortfall: ShortfallReason): string {
       return "prefixes are required and this instance type takes none; let prefix-delegation be preferred or off, or use a Nitro instance type";
     case "no-ipv6-subnet":
       return `no allowed subnet has an IPv6 CIDR: ${shortfall.subnets.map(({ id }) => id).join(", ")}; give one an IPv6 CIDR, or let ip-families be ipv4`;
+    case "ranges-full":
+      return `the node's own ranges ${shortfall.ranges.join(", ")} have ${shortfall.free} free addresses (${shortfall.leased} leased, ${shortfall.cooling} cooling, ${shortfall.reserved} for no pod); add a range to podCIDRs`;
     case "no-subnet":
       return "no subnet is allowed; correct eni.subnet-ids or eni.subnet-tags";
     case "no-usable-interface":

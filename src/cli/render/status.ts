@@ -1,7 +1,10 @@
-import type { Degradation, LostReport, StatusReport, SubnetReport } from "../../manager/index.ts";
+import type { Degradation, InterfaceReport, LostReport, StatusReport, SubnetReport } from "../../manager/index.ts";
 import type { Counts } from "../../pool/index.ts";
 import type { DaemonStatus } from "../control-routes.ts";
 import type { Output } from "../output.ts";
+import { orphanedLeases, orphanSummary } from "./orphans.ts";
+import { rangeTable } from "./ranges.ts";
+import { reachSummary, reachTables } from "./reach.ts";
 import { ago, duration, indent, plural, size, table } from "./text.ts";
 
 type Style = Output["style"];
@@ -14,9 +17,12 @@ export function renderStatus(status: DaemonStatus, nowMs: number, style: Style):
     ...degraded(status.degraded, nowMs, style),
     ...slowedActions(status.budget ?? []),
     ...lostAddresses(status.lost ?? [], nowMs, style),
+    ...orphanedLeases(status.orphans, status.settings.values["orphan-grace-seconds"], nowMs, style),
     ...waitingPods(status, nowMs, style),
     ...interfaces(status, style),
+    ...rangeTable(status.ranges ?? [], style),
     ...subnets(status, nowMs, style),
+    ...reachTables(status.reach ?? [], nowMs, style),
     ...intents(status, nowMs, style),
   ];
 }
@@ -25,27 +31,33 @@ const PHASE_STYLE = { ready: "green", growing: "yellow", starting: "yellow", sto
 
 function head(status: DaemonStatus, nowMs: number, style: Style): string[] {
   const { node } = status;
-  const where =
-    node === undefined
-      ? "node not known yet"
-      : `${node.instanceId} (${node.instanceType}) in ${node.availabilityZone}, ${node.vpcId}`;
   const word = status.degraded.length > 0 ? `${status.phase}, degraded` : status.phase;
   const colour = status.degraded.length > 0 ? "red" : PHASE_STYLE[status.phase];
   const waitsFor = status.waitingFor === "" ? "" : `: ${status.waitingFor}`;
   return [
     `${style(colour, style("bold", word))}${waitsFor}`,
-    `enid ${status.version}, ${status.provider}, up ${duration(nowMs - status.startedAtMs)}; ${where}`,
+    `enid ${status.version}, ${status.provider}, up ${duration(nowMs - status.startedAtMs)}; ${whereText(node)}`,
     "",
   ];
 }
 
+function whereText(node: StatusReport["node"]): string {
+  if (node === undefined) return "node not known yet";
+  if (node.hostname !== undefined) return `${node.hostname} (${node.instanceId})`;
+  return `${node.instanceId} (${node.instanceType}) in ${node.availabilityZone}, ${node.vpcId}`;
+}
+
 function summary(status: StatusReport, nowMs: number): string[] {
   const { pool, watermarks: marks } = status;
+  const isGiven = status.ranges !== undefined;
+  // Of ranges IPv6 addresses can be counted, and where pods get nothing else they are what matters.
+  const held = isGiven && status.ipFamilies === "ipv6" ? (pool.ipv6 ?? pool) : pool;
   const capacity = status.capacity === 0 ? ", capacity unknown" : ` of at most ${status.capacity}`;
-  const maxAllocate = marks.maxAllocate === 0 ? "0 (what the instance holds)" : String(marks.maxAllocate);
+  const maxAllocate =
+    marks.maxAllocate === 0 ? `0 (what the ${isGiven ? "ranges hold" : "instance holds"})` : String(marks.maxAllocate);
   return [
     ...table([
-      ["addresses", `${pool.total} held${capacity}: ${countsText(pool)}`],
+      ["addresses", `${held.total} held${capacity}: ${countsText(held)}`],
       ...ipv6Text(status),
       ...prefixesText(status),
       [
@@ -54,14 +66,18 @@ function summary(status: StatusReport, nowMs: number): string[] {
       ],
       [
         "demand",
-        `${marks.used} used of ${marks.available} available; ${neededText(status, nowMs)}, ${excessText(status, nowMs)}`,
+        `${marks.used} used of ${marks.available} available; ${isGiven ? headroomText(status) : `${neededText(status, nowMs)}, ${excessText(status, nowMs)}`}`,
       ],
       ...givenBackText(status),
+      ...orphanSummary(status.orphans),
+      ...reachSummary(status.reach ?? [], nowMs),
       ["configuration", configurationText(status.configuration, nowMs)],
       ...overridesText(status),
       [
         "observed",
-        `metadata ${ago(status.observedAtMs.metadata, nowMs)}, cloud ${ago(status.observedAtMs.cloud, nowMs)}`,
+        isGiven
+          ? `the node's devices ${ago(Math.max(status.observedAtMs.metadata, status.observedAtMs.cloud), nowMs)}`
+          : `metadata ${ago(status.observedAtMs.metadata, nowMs)}, cloud ${ago(status.observedAtMs.cloud, nowMs)}`,
       ],
       ["state", `${status.store.location}, schema ${status.store.schemaVersion}, ${size(status.store.sizeBytes)}`],
     ]),
@@ -95,6 +111,12 @@ function neededText({ watermarks: { needed, refillAtMs } }: StatusReport, nowMs:
   const waitMs = refillAtMs === undefined ? 0 : refillAtMs - nowMs;
   if (needed === 0 || waitMs <= 0) return `${needed} needed`;
   return `${needed} needed (the buffer is half full: fetched together within ${duration(waitMs)})`;
+}
+
+/** Ranges are neither fetched nor given back: what the watermarks say is how much room is left. */
+function headroomText({ watermarks: { needed, preAllocate } }: StatusReport): string {
+  if (needed === 0) return `at least the ${preAllocate} of pre-allocate are free`;
+  return `${needed} fewer are free than pre-allocate asks for: add a range to podCIDRs`;
 }
 
 function excessText({ pool, watermarks, settings }: StatusReport, nowMs: number): string {
@@ -220,8 +242,8 @@ function interfaces(status: StatusReport, style: Style): string[] {
     one.networkCard ? `${one.networkCard}/${one.deviceIndex}` : String(one.deviceIndex),
     one.subnetId,
     one.primaryAddress,
-    one.madeBy,
-    String(one.slots),
+    origin(one, status),
+    heldOfMost(one, status),
     String(one.counts.free),
     String(one.counts.leased),
     String(one.counts.cooling),
@@ -234,7 +256,7 @@ function interfaces(status: StatusReport, style: Style): string[] {
     "SUBNET",
     "PRIMARY",
     "MADE BY",
-    "SLOTS",
+    "HELD",
     "FREE",
     "LEASED",
     "COOLING",
@@ -242,6 +264,20 @@ function interfaces(status: StatusReport, style: Style): string[] {
     "",
   ];
   return ["", ...boldFirst(table([header, ...rows], [1, 5, 6, 7, 8, 9]), style)];
+}
+
+/** The primary interface came with the instance; another one that enid did not make was found on it. */
+function origin({ id, madeBy }: InterfaceReport, { node }: StatusReport): string {
+  if (madeBy === "enid") return madeBy;
+  return id === node?.primaryInterfaceId ? "instance" : "other";
+}
+
+const ADDRESSES_PER_PREFIX = 16;
+
+/** Pod addresses (IPv4) that it holds, of those that its slots could hold under the settings. */
+function heldOfMost({ slots, counts }: InterfaceReport, { prefixMode = "off" }: StatusReport): string {
+  const most = prefixMode === "off" ? slots : slots * ADDRESSES_PER_PREFIX;
+  return most < counts.total ? String(counts.total) : `${counts.total} of ${most}`;
 }
 
 function subnets(status: StatusReport, nowMs: number, style: Style): string[] {

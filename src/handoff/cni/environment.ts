@@ -2,8 +2,7 @@ import { EnidError } from "../../errors.ts";
 import type { Pod } from "../../pool/index.ts";
 import { type CniCall, quote } from "./call.ts";
 
-/** The verbs served. GC is refused with ENID_CNI_VERB: docs/cni.md says why no runtime misses it. */
-export const CNI_VERBS = ["ADD", "DEL", "CHECK", "STATUS", "VERSION"] as const;
+export const CNI_VERBS = ["ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION"] as const;
 export type CniVerb = (typeof CNI_VERBS)[number];
 
 type Environment = CniCall["environment"];
@@ -20,6 +19,7 @@ const KNOWN_ARGUMENTS = [
   "K8S_POD_NAME",
   "K8S_POD_INFRA_CONTAINER_ID",
   "K8S_POD_UID",
+  "IP",
 ];
 
 export function readVerb(environment: Environment): CniVerb {
@@ -62,6 +62,11 @@ export function readPod(environment: Environment, containerId: string): Pod {
     name: podField(values, "K8S_POD_NAME") || shortId,
     uid: podField(values, "K8S_POD_UID"),
   };
+}
+
+/** `IP` in the arguments, as found; empty = no address is asked for. */
+export function requestedInArguments(environment: Environment): string {
+  return readArguments(environment.CNI_ARGS ?? "").get("IP") ?? "";
 }
 
 /** The pod, if the arguments state its namespace and name. Never throws: a DEL must succeed whatever they hold. */

@@ -10,6 +10,12 @@ export interface NetworkConfiguration {
   readonly name: string;
   /** `prevResult` as found. */
   readonly previousResult: unknown;
+  /** What the runtime put in for capabilities, as found. */
+  readonly runtimeConfig: unknown;
+  /** `args` as found. */
+  readonly arguments: unknown;
+  /** Of GC, as found. */
+  readonly validAttachments: unknown;
 }
 
 const NAME_LIMIT = 256;
@@ -29,7 +35,7 @@ export function decodeDocument(stdin: string): Record<string, unknown> {
 }
 
 export function readNetworkConfiguration(document: Record<string, unknown>): NetworkConfiguration {
-  const { cniVersion, name, prevResult } = document;
+  const { cniVersion, name, prevResult, runtimeConfig, args, "cni.dev/valid-attachments": valid } = document;
   if (!isCniVersion(cniVersion)) {
     const version = typeof cniVersion === "string" ? quote(cniVersion) : "(none)";
     throw new EnidError("ENID_CNI_VERSION", { version, supported: CNI_VERSIONS.join(", ") });
@@ -37,7 +43,7 @@ export function readNetworkConfiguration(document: Record<string, unknown>): Net
   if (typeof name !== "string" || name === "") throw unusable("name is missing");
   if (name.length > NAME_LIMIT) throw unusable(`name is longer than ${NAME_LIMIT} characters`);
   if (!isCniName(name)) throw unusable(`name ${quote(name)} ${NAME_RULE}`);
-  return { cniVersion, name, previousResult: prevResult };
+  return { cniVersion, name, previousResult: prevResult, runtimeConfig, arguments: args, validAttachments: valid };
 }
 
 /** The addresses of a previous result, canonical and without prefix lengths: the main plugin may have widened those. */

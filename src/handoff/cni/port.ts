@@ -21,7 +21,9 @@ export interface LeaseService {
   collect?(network: string, valid: readonly Pick<Attachment, "containerId" | "interfaceName">[]): Promise<void>;
   /** The lease of the attachment, if any. Synchronous: it reads the pool. */
   lookup(attachment: Attachment): Lease | undefined;
-  /** Undefined when ADD can be served; otherwise why not (STATUS answers with its CNI code). */
+  /** Why an address of the lease is the node's no more, so that nothing reaches it for good. Absent = nobody can tell. */
+  lost?(lease: Lease): EnidError | undefined;
+  /** Undefined when ADD can be served; otherwise why not (STATUS answers with 50). */
   notReady(): EnidError | undefined;
   /** Why pods that run may have limited connectivity (STATUS answers with 51); undefined = they do not. */
   limited?(): EnidError | undefined;
@@ -53,6 +55,6 @@ export interface AddAnswer {
 export interface AddressNetwork {
   /** Of the subnet or node range that the address is of. */
   readonly prefixLength: number;
-  /** The pod's default gateway. On EC2 link-local, for the node itself answers for it; on-premises the range's own. */
+  /** The pod's default gateway, which the node itself answers for; manager/networks.ts says which one it is. */
   readonly gateway: string;
 }

@@ -10,12 +10,14 @@ import {
   readNetworkConfiguration,
 } from "./network-configuration.ts";
 import type { LeaseService } from "./port.ts";
-import { isCniVersion, NEWEST_CNI_VERSION } from "./versions.ts";
+import { requestedAddresses } from "./requested-addresses.ts";
+import { validAttachments } from "./valid-attachments.ts";
+import { isCniVersion, isFrom, NEWEST_CNI_VERSION, VERB_SINCE } from "./versions.ts";
 
 /** A call that was served: what to answer, and what telemetry is told. */
 export interface Served {
   readonly answer: CniAnswer;
-  /** A served verb, "GC" or "unknown": few values, since it becomes a metric label. */
+  /** A served verb or "unknown": few values, since it becomes a metric label. */
   readonly verb: string;
   readonly error?: EnidError;
 }
@@ -24,7 +26,7 @@ export interface Served {
 export async function serveCall(call: CniCall, service: LeaseService, signal: AbortSignal): Promise<Served> {
   const verb = verbLabel(call);
   try {
-    return { verb, answer: await answerCall(call, service, signal) };
+    return { verb, ...(await answerCall(call, service, signal)) };
   } catch (thrown) {
     const error =
       signal.aborted && verb === "ADD" ? new EnidError("ENID_CNI_CALLER_GONE", { verb }) : coerceError(thrown);
@@ -47,22 +49,27 @@ export function readDeletion(call: CniCall): Deletion {
   return deletionOf(call, readNetworkConfiguration(decodeDocument(call.stdin)));
 }
 
-async function answerCall(call: CniCall, service: LeaseService, signal: AbortSignal): Promise<CniAnswer> {
+type Answered = Omit<Served, "verb">;
+
+async function answerCall(call: CniCall, service: LeaseService, signal: AbortSignal): Promise<Answered> {
   const verb = readVerb(call.environment);
-  if (verb === "VERSION") return versionResult(statedVersion(call));
+  if (verb === "VERSION") return { answer: versionResult(statedVersion(call)) };
   const network = readNetworkConfiguration(decodeDocument(call.stdin));
+  requireVerbOf(verb, network);
   switch (verb) {
     case "ADD":
-      return add(call, network, service, signal);
+      return { answer: await add(call, network, service, signal) };
     case "DEL": {
       const { attachment, pod } = deletionOf(call, network);
       await service.remove(attachment, pod);
-      return EMPTY_SUCCESS;
+      return { answer: EMPTY_SUCCESS };
     }
     case "CHECK":
-      return check(call, network, service);
+      return { answer: check(call, network, service) };
+    case "GC":
+      return { answer: await collect(network, service) };
     case "STATUS":
-      return status(service);
+      return status(network, service);
   }
 }
 
@@ -75,12 +82,18 @@ async function add(
   const attachment = readAttachment(call, network);
   requireNamespace(call.environment);
   const pod = readPod(call.environment, attachment.containerId);
-  const answer = await service.add({ attachment, pod }, signal);
+  const sandboxPath = call.environment.CNI_NETNS ?? "";
+  const wanted = requestedAddresses(network, call.environment);
+  const request = { attachment, pod, sandboxPath, ...(wanted === undefined ? {} : { wanted }) };
+  const answer = await service.add(request, signal);
   signal.throwIfAborted();
   return addResult(network.cniVersion, answer);
 }
 
-/** The lease must exist and its addresses must be among those that the previous result gave the sandbox. */
+/**
+ * The lease must exist, its addresses must be among those that the previous result gave the sandbox, and the node must
+ * still have them.
+ */
 function check(call: CniCall, network: NetworkConfiguration, service: LeaseService): CniAnswer {
   const attachment = readAttachment(call, network);
   requireNamespace(call.environment);
@@ -95,13 +108,47 @@ function check(call: CniCall, network: NetworkConfiguration, service: LeaseServi
       expected: expected.length === 0 ? "no address" : expected.join(", ").slice(0, 200),
     });
   }
+  const lost = service.lost?.(lease);
+  if (lost !== undefined) throw lost;
   return EMPTY_SUCCESS;
 }
 
-function status(service: LeaseService): CniAnswer {
-  const reason = service.notReady();
-  if (reason !== undefined) throw reason;
+/** Ends the leases of the network whose attachments the runtime no longer names. */
+async function collect(network: NetworkConfiguration, service: LeaseService): Promise<CniAnswer> {
+  if (service.collect === undefined) throw new EnidError("ENID_CNI_VERB", { verb: "GC" });
+  await service.collect(network.name, validAttachments(network));
   return EMPTY_SUCCESS;
+}
+
+/** The two codes of STATUS: ADD cannot be served; that, and pods that run may have limited connectivity. */
+const NOT_AVAILABLE = 50;
+const LIMITED_CONNECTIVITY = 51;
+
+/**
+ * Whatever the reason is, STATUS says it with one of its own codes. Where pods that run are not reached, neither are new
+ * ones: no more of them should come, so 51 is answered even while there are addresses.
+ */
+function status({ cniVersion }: NetworkConfiguration, service: LeaseService): Answered {
+  const reason = service.notReady();
+  const limited = service.limited?.();
+  if (limited !== undefined) {
+    const error = reason === undefined ? limited : alsoNotReady(limited, reason);
+    return { error, answer: errorAnswer(cniVersion, error, LIMITED_CONNECTIVITY) };
+  }
+  if (reason !== undefined) return { error: reason, answer: errorAnswer(cniVersion, reason, NOT_AVAILABLE) };
+  return { answer: EMPTY_SUCCESS };
+}
+
+function alsoNotReady(limited: EnidError, { message }: EnidError): EnidError {
+  const reason = `${limited.values.reason ?? limited.message}; and no pod gets an address: ${message}`;
+  return new EnidError(limited.code, { ...limited.values, reason }, { cause: limited });
+}
+
+/** A verb is not there in versions before the one that brought it: the plugins of the CNI project answer so too. */
+function requireVerbOf(verb: string, { cniVersion }: NetworkConfiguration): void {
+  const since = VERB_SINCE[verb];
+  if (since === undefined || isFrom(cniVersion, since)) return;
+  throw new EnidError("ENID_CNI_VERB_VERSION", { verb, version: cniVersion, since });
 }
 
 function deletionOf(call: CniCall, network: NetworkConfiguration): Deletion {
@@ -114,7 +161,7 @@ function readAttachment(call: CniCall, network: NetworkConfiguration): Attachmen
 
 function verbLabel(call: CniCall): string {
   const verb = call.environment.CNI_COMMAND ?? "";
-  return verb === "GC" || CNI_VERBS.some((known) => known === verb) ? verb : "unknown";
+  return CNI_VERBS.some((known) => known === verb) ? verb : "unknown";
 }
 
 /** `cniVersion` as the caller states it, whatever else is wrong with the input. */

@@ -73,7 +73,10 @@ export type ReportProgress = (progress: Pick<Intent, "interfaceId" | "attachment
 export type ObservationSource = "metadata" | "cloud";
 
 export interface NodeFacts {
+  /** Names the machine for good: another one means that the state is of another machine. */
   readonly instanceId: string;
+  /** Name of a machine that is no instance of EC2; what follows is empty then, and its limits say nothing. Absent = on EC2. */
+  readonly hostname?: string;
   readonly instanceType: string;
   readonly region: string;
   readonly availabilityZone: string;
@@ -101,8 +104,8 @@ export interface InstanceLimits {
   readonly ipv4PerInterface: number;
   /** Interfaces by network card, the default card first. Absent = the default card alone. */
   readonly cards?: readonly { readonly card: number; readonly maxInterfaces: number }[];
-  /** Where the figures come from: EC2 itself, or the table shipped with enid. */
-  readonly source: "ec2" | "table";
+  /** Where the figures come from: EC2 itself, the table shipped with enid, or nowhere: the machine is not EC2's. */
+  readonly source: "ec2" | "table" | "none";
   readonly hypervisor: "nitro" | "xen" | "";
   readonly bareMetal: boolean;
 }
@@ -147,6 +150,13 @@ export interface Observation {
   /** Wall ms at which the reading began: what changed later is newer than the observation. */
   readonly startedAtMs: number;
   readonly interfaces: readonly ObservedInterface[];
+  /** Addresses that devices of the node have, canonical: no pod gets one of them. Absent = not looked for. */
+  readonly nodeAddresses?: readonly NodeAddress[];
+}
+
+export interface NodeAddress {
+  readonly address: string;
+  readonly device: string;
 }
 
 export interface ObservedInterface extends InterfaceRecord {

@@ -52,6 +52,8 @@ export interface BgpPicture {
   readonly asn: number;
   readonly includeFile: string;
   readonly controlSocket: string;
+  /** Neighbours of the uplinks: the sessions that count. Absent or empty = all that BIRD has. */
+  readonly neighbors?: readonly string[];
 }
 
 export interface ReachInterface {
@@ -113,14 +115,17 @@ export interface BirdReport {
     /** BIRD's name of the protocol. */
     readonly name: string;
     readonly neighbor: string;
-    /** BIRD's word: "Established", "Connect", … */
+    /** BIRD's word: "Established", "Connect", …; "unknown" while BIRD does not answer. */
     readonly state: string;
     readonly up: boolean;
     readonly exported: number;
     /** BIRD's word; empty without BFD. */
     readonly bfd: string;
+    /** When enid first saw it in this state. */
     readonly sinceMs: number;
   }[];
+  /** When BIRD last took over a change of the file. */
   readonly configuredAtMs: number;
+  /** When BIRD last said how the sessions are. */
   readonly checkedAtMs: number;
 }

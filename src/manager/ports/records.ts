@@ -24,6 +24,24 @@ export interface InterfaceRecord {
   readonly foreignBecause?: string;
 }
 
+/** The one interface of a node that has ranges of its own (podCIDRs): no device, it carries their blocks. */
+export const NODE_INTERFACE = "node";
+
+/** The same as it is kept. */
+export const NODE_RECORD: InterfaceRecord = {
+  id: NODE_INTERFACE,
+  mac: "",
+  deviceIndex: 0,
+  networkCard: 0,
+  subnetId: "",
+  subnetCidr: "",
+  primaryAddress: "",
+  securityGroups: [],
+  attachmentId: "",
+  madeBy: "other",
+  foreign: false,
+};
+
 /** Tags of a created interface that the manager gives it: which cluster it is of, and which node made it. */
 export const TAG_CLUSTER = "enid.io/cluster";
 export const TAG_NODE = "enid.io/node";

@@ -5,7 +5,7 @@ import type { Change, StoredState } from "./records.ts";
  * test/contracts/store.ts.
  */
 export interface Store {
-  /** All that is durable. Synchronous: called once at start, before anything is served. */
+  /** All that is durable. Synchronous: called at the start, before anything is served. */
   load(): StoredState;
 
   /**

@@ -3,7 +3,7 @@ import type { Sandbox } from "./types.ts";
 
 /** What cilium-cni has on its standard input, and passes on unchanged. */
 export const NETWORK_CONFIGURATION =
-  '{"cniVersion":"1.0.0","name":"cilium","type":"cilium-cni","ipam":{"type":"enid-ipam"}}';
+  '{"cniVersion":"1.1.0","name":"cilium","type":"cilium-cni","ipam":{"type":"enid-ipam"}}';
 
 const INTERFACE_NAME = "eth0";
 const PLUGIN_PATH = "/opt/cni/bin";
@@ -31,6 +31,14 @@ export function checkCall(sandbox: Sandbox, stdin: string): CniCall {
   const ips = sandbox.addresses.map((address) => ({ address: `${address}/${address.includes(":") ? 128 : 32}` }));
   const prevResult = { cniVersion: configuration.cniVersion, ips };
   return sandboxCall("CHECK", sandbox, JSON.stringify({ ...configuration, prevResult }));
+}
+
+/** GC names the sandboxes that the runtime knows; the verb came with version 1.1.0. */
+export function collectCall(containerIds: readonly string[], stdin: string): CniCall {
+  const configuration = JSON.parse(stdin) as Record<string, unknown>;
+  const attachments = containerIds.map((containerID) => ({ containerID, ifname: INTERFACE_NAME }));
+  const asked = { ...configuration, cniVersion: "1.1.0", "cni.dev/valid-attachments": attachments };
+  return { environment: { CNI_COMMAND: "GC", CNI_PATH: PLUGIN_PATH }, stdin: JSON.stringify(asked) };
 }
 
 export function statusCall(stdin: string): CniCall {

@@ -3,7 +3,7 @@ export { type DaemonLink, DaemonSocket } from "./daemon-link.ts";
 export type { RuntimeFaults } from "./faults.ts";
 export { Kubelet, type KubeletOptions } from "./kubelet.ts";
 export { PLUGIN_LIMIT_MS } from "./plugin.ts";
-export type { Habits } from "./runtime.ts";
+export type { Habits, Namespaces } from "./runtime.ts";
 export type {
   AddressTime,
   CallAnswer,

@@ -7,7 +7,7 @@ import { NETWORK_CONFIGURATION } from "./calls.ts";
 import type { DaemonLink } from "./daemon-link.ts";
 import { RuntimeFaults } from "./faults.ts";
 import { Plugin } from "./plugin.ts";
-import { ContainerRuntime, type Habits, type LiveSandbox } from "./runtime.ts";
+import { ContainerRuntime, type Habits, type LiveSandbox, type Namespaces } from "./runtime.ts";
 import { type KubeletCounts, type KubeletHooks, noCounts, type Sandbox, type WaitingPod } from "./types.ts";
 
 export interface KubeletOptions {
@@ -17,6 +17,8 @@ export interface KubeletOptions {
   readonly link: DaemonLink;
   /** Where DELs go that no daemon answers; emptied by a boot, since the folder lies in /run. */
   readonly queue: MemoryDeletionQueue;
+  /** Where the network namespaces of its sandboxes are made; nobody sees them if absent. */
+  readonly namespaces?: Namespaces;
   readonly hooks?: KubeletHooks;
   readonly habits?: Partial<Habits>;
   /** Ms from the wish for a sandbox to its ADD, least and most; [5, 50] if absent. */
@@ -36,7 +38,7 @@ const AT_ONCE_MS = 50;
  */
 const BACK_OFF_MS: readonly [number, number] = [10_000, 15_000];
 
-const HABITS: Habits = { repeat: 0.01, check: 0.02, status: 0.02 };
+const HABITS: Habits = { repeat: 0.01, check: 0.02, status: 0.02, collectEveryMs: 0 };
 
 interface PodEntry {
   readonly pod: PodIdentity;
@@ -198,6 +200,7 @@ export class Kubelet {
       sandboxMs: sandboxMs ?? [5, 50],
       stdin: networkConfiguration ?? NETWORK_CONFIGURATION,
       running: this.#running,
+      namespaces: this.#options.namespaces,
     });
     return { clock, plugin, runtime };
   }
@@ -208,6 +211,7 @@ export class Kubelet {
     this.#boot?.plugin.powerOff();
     this.#boot = undefined;
     this.#options.queue.clear();
+    this.#options.namespaces?.clear();
     const ended = new Set(this.#running.values());
     this.#running.clear();
     for (const sandbox of ended) this.#hooks.onFree?.(sandbox);

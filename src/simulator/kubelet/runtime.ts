@@ -1,7 +1,7 @@
 import type { Cancel, Clock } from "../../adapters/index.ts";
 import type { Dice } from "../engine/index.ts";
 import type { PodIdentity } from "../workload/index.ts";
-import { addressesIn, checkCall, sandboxCall, statusCall } from "./calls.ts";
+import { addressesIn, checkCall, collectCall, sandboxCall, statusCall } from "./calls.ts";
 import type { RuntimeFaults } from "./faults.ts";
 import type { Plugin, PluginAnswer } from "./plugin.ts";
 import type { CallAnswer, KubeletCounts, KubeletHooks, Sandbox, Verb } from "./types.ts";
@@ -14,6 +14,16 @@ export interface Habits {
   readonly check: number;
   /** STATUS is asked before the sandbox is made. */
   readonly status: number;
+  /** Ms from one GC to the next, on average; 0 = the runtime sends none, as containerd does. */
+  readonly collectEveryMs: number;
+}
+
+/** Network namespaces as the runtime makes them, by their paths. */
+export interface Namespaces {
+  open(path: string): void;
+  close(path: string): void;
+  /** The machine is booted. */
+  clear(): void;
 }
 
 export interface RuntimeOptions {
@@ -30,6 +40,7 @@ export interface RuntimeOptions {
   readonly stdin: string;
   /** By address; outlives the runtime of one boot. */
   readonly running: Map<string, Sandbox>;
+  readonly namespaces: Namespaces | undefined;
 }
 
 /** What becomes of a sandbox that is made: exactly one of the first two, `broken` perhaps later. */
@@ -44,6 +55,9 @@ export interface SandboxEvents {
 
 const REPEAT_WITHIN_MS = 5_000;
 const CHECK_WITHIN_MS = 60_000;
+/** Of GCs: those whose list is old when the plugin gets it, and how old at most. */
+const STALE_LISTS = 0.3;
+const STALE_WITHIN_MS = 20_000;
 
 /** A sandbox as the runtime keeps it. */
 export class LiveSandbox implements Sandbox {
@@ -74,15 +88,20 @@ export class LiveSandbox implements Sandbox {
  */
 export class ContainerRuntime {
   readonly #options: RuntimeOptions;
+  /** Of the sandboxes whose network namespaces it has made and not removed. */
+  readonly #known = new Set<string>();
 
   constructor(options: RuntimeOptions) {
     this.#options = options;
+    if (options.habits.collectEveryMs > 0) this.#collectLater(options.dice.fork("collections"));
   }
 
   /** RunPodSandbox. */
   create(pod: PodIdentity, attempt: number, events: SandboxEvents): LiveSandbox {
     const { clock, dice, habits, sandboxMs } = this.#options;
     const sandbox = new LiveSandbox(pod, attempt, dice);
+    this.#known.add(sandbox.containerId);
+    this.#options.namespaces?.open(sandbox.netns);
     if (dice.chance(habits.status)) this.#status();
     sandbox.quit = clock.after(dice.between(...sandboxMs), () => this.#add(sandbox, events));
     return sandbox;
@@ -97,6 +116,7 @@ export class ContainerRuntime {
       this.#options.counts.hangUps += 1;
       this.#undo(sandbox, done);
     } else {
+      this.#forget(sandbox);
       done();
     }
   }
@@ -109,12 +129,15 @@ export class ContainerRuntime {
     sandbox.state = "ending";
     this.#free(sandbox);
     if (isFirst && this.#isForgotten(sandbox)) {
+      this.#forget(sandbox);
       done(true);
       return;
     }
     this.#del(sandbox, (succeeded) => {
-      if (!succeeded) this.#options.counts.failedDels += 1;
-      else this.#sendAgain(sandbox);
+      if (succeeded) {
+        this.#forget(sandbox);
+        this.#sendAgain(sandbox);
+      } else this.#options.counts.failedDels += 1;
       done(succeeded);
     });
   }
@@ -162,10 +185,12 @@ export class ContainerRuntime {
     sandbox.state = "ending";
     sandbox.quit = nothing;
     if (this.#isForgotten(sandbox)) {
+      this.#forget(sandbox);
       done();
       return;
     }
     this.#del(sandbox, (succeeded) => {
+      this.#forget(sandbox);
       if (succeeded) this.#sendAgain(sandbox);
       done();
     });
@@ -179,6 +204,28 @@ export class ContainerRuntime {
       this.#tell(sandbox, "del", read(printed, false));
       done(printed.exit === 0);
     });
+  }
+
+  /** Its network namespace is removed, and the runtime knows it no more. */
+  #forget({ containerId, netns }: LiveSandbox): void {
+    this.#known.delete(containerId);
+    this.#options.namespaces?.close(netns);
+  }
+
+  #collectLater(dice: Dice): void {
+    const { clock, habits } = this.#options;
+    clock.after(habits.collectEveryMs * (0.5 + dice.fraction()), () => {
+      // The list is made, and sent: at once, or when it is not true any more.
+      const known = [...this.#known];
+      clock.after(dice.chance(STALE_LISTS) ? dice.between(0, STALE_WITHIN_MS) : 0, () => this.#collect(known));
+      this.#collectLater(dice);
+    });
+  }
+
+  #collect(known: readonly string[]): void {
+    const { plugin, stdin, counts } = this.#options;
+    counts.collections += 1;
+    plugin.run(collectCall(known, stdin), (printed) => this.#tell(undefined, "gc", read(printed, false)));
   }
 
   #isForgotten(sandbox: LiveSandbox): boolean {

@@ -16,7 +16,7 @@ export interface Sandbox {
   readonly sinceMs: number | undefined;
 }
 
-export type Verb = "add" | "del" | "check" | "status";
+export type Verb = "add" | "del" | "check" | "status" | "gc";
 
 /** What came of one run of the plugin. */
 export interface CallAnswer {
@@ -34,7 +34,7 @@ export interface CallAnswer {
 /** What somebody who watches is told, at once and in the order in which it happens. */
 export interface KubeletHooks {
   /**
-   * The plugin has answered; STATUS concerns no sandbox. Called before anything changes by it: `sandbox.addresses` are
+   * The plugin has answered; STATUS and GC concern no sandbox. Called before anything changes by it: `sandbox.addresses` are
    * those of earlier ADDs, and `running()` names who else uses an address that is answered now.
    */
   onAnswer?(sandbox: Sandbox | undefined, verb: Verb, answer: CallAnswer): void;
@@ -84,6 +84,7 @@ export interface KubeletCounts {
   lateDels: number;
   checks: number;
   statuses: number;
+  collections: number;
 }
 
 export function noCounts(): KubeletCounts {
@@ -102,5 +103,6 @@ export function noCounts(): KubeletCounts {
     lateDels: 0,
     checks: 0,
     statuses: 0,
+    collections: 0,
   };
 }

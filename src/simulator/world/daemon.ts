@@ -8,7 +8,7 @@ import {
   serveCall,
   watchDeletions,
 } from "../../handoff/cni/index.ts";
-import type { ConfigurationOffer, EnidEvent, Manager } from "../../manager/index.ts";
+import type { ConfigurationOffer, EnidEvent, Manager, Sandboxes } from "../../manager/index.ts";
 import type { Dice } from "../engine/index.ts";
 import type { FaultEffect, Parameters, SimulatedCloud } from "../index.ts";
 import type { Cut, WorldDisk } from "./disk/index.ts";
@@ -25,6 +25,7 @@ export interface DaemonOptions {
   readonly dice: Dice;
   readonly disk: WorldDisk;
   readonly deletions: DeletionQueue;
+  readonly sandboxes: Sandboxes;
   readonly weakness: Weakness | undefined;
   readonly watcher: DaemonWatcher;
 }

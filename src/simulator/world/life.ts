@@ -1,5 +1,5 @@
 import type { Clock } from "../../adapters/index.ts";
-import { type EnidEvent, Manager, type Telemetry } from "../../manager/index.ts";
+import { type EnidEvent, Manager, type Sandboxes, type Telemetry } from "../../manager/index.ts";
 import { createAwsProvider } from "../../providers/aws/index.ts";
 import { createDirectAccess, type DirectOptions } from "../direct/index.ts";
 import { type Dice, ProcessClock } from "../engine/index.ts";
@@ -17,6 +17,8 @@ export interface LifeOptions {
   readonly clock: Clock;
   readonly dice: Dice;
   readonly disk: WorldDisk;
+  /** Network namespaces of the machine; absent = the process does not look at them. */
+  readonly sandboxes?: Sandboxes;
   /** What the process says while it lives. */
   readonly event: (event: EnidEvent) => void;
   readonly weakness?: Weakness | undefined;
@@ -37,7 +39,7 @@ export class Life {
 
   /** Errors: those of opening the state. */
   constructor(options: LifeOptions) {
-    const { cloud, instanceId, machineName, bootId, dice, disk, event, weakness, moment, access } = options;
+    const { cloud, instanceId, machineName, bootId, dice, disk, sandboxes, event, weakness, moment, access } = options;
     const clock = new ProcessClock(options.clock);
     this.clock = clock;
     this.#store = disk.open({
@@ -66,6 +68,7 @@ export class Life {
       telemetry,
       bootId,
       nodeName: machineName,
+      ...(sandboxes === undefined || weakness === "no-looks" ? {} : { sandboxes }),
       ...weakenedPool(weakness),
     });
   }

@@ -1,5 +1,10 @@
 import { EnidError } from "../../errors.ts";
-import { type CniCall, createMemoryDeletionQueue, type Served } from "../../handoff/cni/index.ts";
+import {
+  type CniCall,
+  createMemoryDeletionQueue,
+  createMemorySandboxes,
+  type Served,
+} from "../../handoff/cni/index.ts";
 import type { ConfigurationOffer, EnidEvent } from "../../manager/index.ts";
 import { type Dice, MachineClock, type Scheduler } from "../engine/index.ts";
 import type { Parameters, SimulatedCloud } from "../index.ts";
@@ -9,6 +14,7 @@ import { CallFaults } from "./call-faults.ts";
 import { Daemon } from "./daemon.ts";
 import type { Cut, WorldDisk } from "./disk/index.ts";
 import { NODE_GROUP, NODE_SUBNET } from "./draw/place.ts";
+import type { MachinePlan } from "./draw/plan.ts";
 import type { Weakness } from "./options.ts";
 import { configurationOf } from "./sections-text.ts";
 
@@ -21,11 +27,8 @@ const BOOT_MS = { least: 15_000, most: 60_000 };
 /** Another instance in the place of one that was terminated. */
 const LAUNCH_MS = { least: 20_000, most: 90_000 };
 
-export interface MachineOptions {
+export interface MachineOptions extends Pick<MachinePlan, "instanceType" | "sections" | "podLimit" | "collectEveryMs"> {
   readonly node: number;
-  readonly instanceType: string;
-  readonly sections: NodeSections;
-  readonly podLimit: number;
   /** Subnets of the zone that have the tag of those for pods. */
   readonly taggedSubnets: readonly string[];
   readonly cloud: SimulatedCloud;
@@ -78,6 +81,7 @@ export class Machine {
   readonly #options: MachineOptions;
   /** In /run: a boot empties it. */
   readonly #deletions = createMemoryDeletionQueue();
+  readonly #sandboxes = createMemorySandboxes();
   #daemon: Daemon | undefined;
   #off = true;
   #lives = 0;
@@ -126,6 +130,8 @@ export class Machine {
       dice: dice.fork("kubelet"),
       link: this.#link(),
       queue: this.#deletions,
+      namespaces: this.#sandboxes,
+      habits: { collectEveryMs: options.collectEveryMs },
       hooks: watcher.hooksOf(this),
     });
   }
@@ -312,6 +318,7 @@ export class Machine {
         dice: dice.fork(`life-${this.#lives}`),
         disk: this.disk,
         deletions: this.#deletions,
+        sandboxes: this.#sandboxes,
         weakness,
         watcher: {
           sending: (action, parameters) => {

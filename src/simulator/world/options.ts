@@ -61,5 +61,6 @@ export const WEAKNESSES = [
   "no-releasing-mark", // what is given back can still be leased
   "no-confirmation", // one denial of EC2 is enough
   "no-cooling", // an address is free again at once
+  "no-looks", // nobody looks whether sandboxes are gone
 ] as const;
 export type Weakness = (typeof WEAKNESSES)[number];

@@ -70,12 +70,13 @@ export class World {
     this.watch = new PromiseWatch(this.cloud, publishedBucket, (machine, found) => this.broken(machine.name, found));
     const watcher = this.#watcher();
     this.machines = this.plan.machines.map(
-      ({ instanceType, sections, podLimit, disk }, node) =>
+      ({ instanceType, sections, podLimit, disk, collectEveryMs }, node) =>
         new Machine({
           node,
           instanceType,
           sections,
           podLimit,
+          collectEveryMs,
           taggedSubnets: place.nodesAmongPods ? [NODE_SUBNET, ...POD_SUBNETS] : POD_SUBNETS,
           cloud: this.cloud,
           scheduler: this.scheduler,

@@ -78,7 +78,7 @@ export function applyChange(statements: Statements, change: Change): void {
 }
 
 function putLease(statements: Statements, lease: Lease): void {
-  const { address, attachment, pod } = lease;
+  const { address, attachment, pod, sandbox } = lease;
   const { network, containerId, interfaceName } = attachment;
   const leasedAtMs = wallMs(lease.leasedAtMs, `the time of the lease of ${address}`);
   const addresses = addressesOf(lease);
@@ -93,6 +93,9 @@ function putLease(statements: Statements, lease: Lease): void {
       pod.name,
       pod.uid,
       leasedAtMs,
+      sandbox?.path ?? null,
+      sandbox?.identity ?? null,
+      sandbox?.folder ?? null,
     );
     if (changes === 0) throw leaseConflict(statements, lease);
   } catch (thrown) {

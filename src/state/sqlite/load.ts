@@ -50,6 +50,15 @@ function toLease(row: Row): Lease {
     },
     pod: { namespace: text(row, "pod_namespace"), name: text(row, "pod_name"), uid: text(row, "pod_uid") },
     leasedAtMs: number(row, "leased_at_ms"),
+    ...(row.sandbox_path === null
+      ? {}
+      : {
+          sandbox: {
+            path: text(row, "sandbox_path"),
+            identity: text(row, "sandbox_identity"),
+            folder: text(row, "sandbox_folder"),
+          },
+        }),
   };
 }
 

@@ -9,11 +9,13 @@ export function prepareStatements(database: DatabaseSync) {
     // A repeated put of the same binding renews it; one that would move an address changes no row and is refused then.
     putLease: prepare(`
       INSERT INTO leases (address, ipv6_address, network, container_id, interface_name, pod_namespace, pod_name, pod_uid,
-        leased_at_ms)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        leased_at_ms, sandbox_path, sandbox_identity, sandbox_folder)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT (address) DO UPDATE SET
         pod_namespace = excluded.pod_namespace, pod_name = excluded.pod_name,
-        pod_uid = excluded.pod_uid, leased_at_ms = excluded.leased_at_ms
+        pod_uid = excluded.pod_uid, leased_at_ms = excluded.leased_at_ms,
+        sandbox_path = excluded.sandbox_path, sandbox_identity = excluded.sandbox_identity,
+        sandbox_folder = excluded.sandbox_folder
       WHERE network = excluded.network AND container_id = excluded.container_id
         AND interface_name = excluded.interface_name AND ipv6_address IS excluded.ipv6_address`),
     holderOf: prepare(`

@@ -115,10 +115,15 @@ export class FakeService implements LeaseService {
   /** The pod of each of `removed`, where the caller stated it. */
   readonly removedPods: (Pod | undefined)[] = [];
   readonly signals: AbortSignal[] = [];
+  /** What each GC said. */
+  readonly collected: { network: string; valid: readonly Pick<Attachment, "containerId" | "interfaceName">[] }[] = [];
   /** Replaces the answer of ADD. */
   onAdd: ((request: AddRequest, signal?: AbortSignal) => Promise<AddAnswer>) | undefined;
   onRemove: ((attachment: Attachment) => Promise<void>) | undefined;
+  onCollect: (() => Promise<void>) | undefined;
   unready: EnidError | undefined;
+  limitedBy: EnidError | undefined;
+  lostBy: EnidError | undefined;
   nowMs = 1_000;
   families: Families = "ipv4";
   #next = 0;
@@ -137,7 +142,8 @@ export class FakeService implements LeaseService {
       ipv6: { address: ipv6 },
       dual: { address: ipv4, ipv6Address: ipv6 },
     }[this.families];
-    const lease = { ...request, ...addresses, leasedAtMs: this.nowMs };
+    const { attachment, pod } = request;
+    const lease = { attachment, pod, ...addresses, leasedAtMs: this.nowMs };
     this.leases.set(keyOf(request.attachment), lease);
     return answerOf(lease);
   }
@@ -149,12 +155,25 @@ export class FakeService implements LeaseService {
     this.leases.delete(keyOf(attachment));
   }
 
+  async collect(network: string, valid: FakeService["collected"][number]["valid"]): Promise<void> {
+    this.collected.push({ network, valid });
+    await this.onCollect?.();
+  }
+
   lookup(attachment: Attachment): Lease | undefined {
     return this.leases.get(keyOf(attachment));
   }
 
+  lost(): EnidError | undefined {
+    return this.lostBy;
+  }
+
   notReady(): EnidError | undefined {
     return this.unready;
+  }
+
+  limited(): EnidError | undefined {
+    return this.limitedBy;
   }
 }
 

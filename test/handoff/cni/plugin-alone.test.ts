@@ -56,10 +56,11 @@ describe.each([
 
   /** What each verb must end with when the daemon gave no answer for the reason `error`. */
   function expectUnanswered(runs: Readonly<Record<string, PluginRun>>, error: (verb: string) => EnidError): void {
-    const { ADD, CHECK, STATUS, VERSION, DEL } = runs as Record<string, PluginRun | undefined>;
-    if (!ADD || !CHECK || !STATUS || !VERSION || !DEL) throw new Error("a verb was not run");
+    const { ADD, CHECK, GC, STATUS, VERSION, DEL } = runs as Record<string, PluginRun | undefined>;
+    if (!ADD || !CHECK || !GC || !STATUS || !VERSION || !DEL) throw new Error("a verb was not run");
     expect(errorOf(ADD)).toEqual(expectedError(error("ADD"), 11, "0.4.0"));
     expect(errorOf(CHECK)).toEqual(expectedError(error("CHECK"), 11, "0.4.0"));
+    expect(errorOf(GC)).toEqual(expectedError(error("GC"), 11, "0.4.0"));
     expect(errorOf(STATUS)).toEqual(expectedError(error("STATUS"), 50, "0.4.0"));
     expect(VERSION.exit).toBe(0);
     expect(JSON.parse(VERSION.stdout)).toEqual({ cniVersion: "0.4.0", supportedVersions: [...CNI_VERSIONS] });
@@ -67,7 +68,7 @@ describe.each([
   }
 
   async function callAll(more: Record<string, string> = {}): Promise<Record<string, PluginRun>> {
-    const verbs = ["ADD", "CHECK", "STATUS", "VERSION", "DEL"];
+    const verbs = ["ADD", "CHECK", "GC", "STATUS", "VERSION", "DEL"];
     const runs = await Promise.all(verbs.map((verb) => call(verb, configuration("0.4.0"), more)));
     return Object.fromEntries(verbs.map((verb, index) => [verb, runs[index] as PluginRun]));
   }
@@ -114,7 +115,7 @@ describe.each([
   });
 
   it("answers locally that a verb is unknown or missing", async () => {
-    expect(errorOf(await call("GC"))).toEqual(expectedError(new EnidError("ENID_CNI_VERB", { verb: "GC" }), 4));
+    expect(errorOf(await call("UPDATE"))).toEqual(expectedError(new EnidError("ENID_CNI_VERB", { verb: "UPDATE" }), 4));
     const hostile = `X"\\\u0007${"y".repeat(100)}`;
     expect(errorOf(await call(hostile)).msg).toContain('CNI_COMMAND X"\\\u0007yyy');
     expect(errorOf(await runPlugin(binary, { environment: { ENID_SOCKET: place.socket }, stdin: null }))).toEqual(

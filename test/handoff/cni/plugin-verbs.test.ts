@@ -37,6 +37,11 @@ function call(verb: string, stdin: string, more: Record<string, string> = {}): P
   return runPlugin(binary, { environment: { ...environment(verb, more), ENID_SOCKET: place.socket }, stdin });
 }
 
+/** The specification has CHECK since 0.4.0, GC and STATUS since 1.1.0. */
+function has(verb: string, version: string): boolean {
+  return verb === "CHECK" ? version !== "0.3.1" : version === "1.1.0";
+}
+
 const ATTACHMENT = { network: "cilium", containerId: "c0", interfaceName: "eth0" };
 
 describe.each(CNI_VERSIONS)("the plugin with cniVersion %s", (version) => {
@@ -45,9 +50,8 @@ describe.each(CNI_VERSIONS)("the plugin with cniVersion %s", (version) => {
     const ip = version.startsWith("0.") ? { version: "4", address: "10.0.0.1/32" } : { address: "10.0.0.1/32" };
     expect(run).toMatchObject({ exit: 0, stderr: "" });
     expect(JSON.parse(run.stdout)).toEqual({ cniVersion: version, ips: [ip] });
-    expect(daemon.service.adds).toEqual([
-      { attachment: ATTACHMENT, pod: { namespace: "shop", name: "cart-0", uid: "u-1" } },
-    ]);
+    const pod = { namespace: "shop", name: "cart-0", uid: "u-1" };
+    expect(daemon.service.adds).toEqual([{ attachment: ATTACHMENT, pod, sandboxPath: "/run/netns/c0" }]);
   });
 
   it("answers ADD of a dual-stack pod with both addresses, IPv4 first", async () => {
@@ -71,15 +75,6 @@ describe.each(CNI_VERSIONS)("the plugin with cniVersion %s", (version) => {
     expect(JSON.parse(run.stdout)).toEqual({ cniVersion: version, ips: [ip] });
   });
 
-  it("answers CHECK of a dual-stack pod with nothing when both addresses are there, however they are written", async () => {
-    daemon.service.families = "dual";
-    const { stdout } = await call("ADD", configuration(version));
-    expect(await call("CHECK", configuration(version, { prevResult: JSON.parse(stdout) }))).toMatchObject({ exit: 0 });
-    const ips = [{ address: "2001:0DB8:0:0::1/64" }, { address: "10.0.0.1/24" }];
-    const run = await call("CHECK", configuration(version, { prevResult: { cniVersion: version, ips } }));
-    expect(run).toMatchObject({ exit: 0, stdout: "" });
-  });
-
   it("gives the same address to a repeated ADD", async () => {
     const first = await call("ADD", configuration(version));
     const second = await call("ADD", configuration(version));
@@ -93,15 +88,15 @@ describe.each(CNI_VERSIONS)("the plugin with cniVersion %s", (version) => {
     expect(daemon.service.removedPods).toEqual([{ namespace: "shop", name: "cart-0", uid: "u-1" }]);
   });
 
-  it("answers CHECK with nothing when the lease is in the previous result", async () => {
-    await call("ADD", configuration(version));
-    const prevResult = { cniVersion: version, ips: [{ version: "4", address: "10.0.0.1/24", interface: 0 }] };
-    const run = await call("CHECK", configuration(version, { prevResult }));
-    expect(run).toMatchObject({ exit: 0, stdout: "", stderr: "" });
-  });
-
-  it("answers STATUS with nothing when ADD can be served", async () => {
-    expect(await call("STATUS", configuration(version))).toMatchObject({ exit: 0, stdout: "" });
+  it("answers with code 1 what that version does not have", async () => {
+    for (const verb of ["CHECK", "GC", "STATUS"]) {
+      if (has(verb, version)) continue;
+      const since = verb === "CHECK" ? "0.4.0" : "1.1.0";
+      expect(errorOf(await call(verb, configuration(version, { "cni.dev/valid-attachments": [] })))).toEqual(
+        expectedError(new EnidError("ENID_CNI_VERB_VERSION", { verb, version, since }), 1, version),
+      );
+    }
+    expect(daemon.service.collected).toEqual([]);
   });
 
   it("answers VERSION with the version asked and the versions supported", async () => {
@@ -114,6 +109,28 @@ describe.each(CNI_VERSIONS)("the plugin with cniVersion %s", (version) => {
     const run = await call("ADD", configuration(version, { name: "" }));
     expect(errorOf(run)).toMatchObject({ cniVersion: version, code: 7 });
   });
+});
+
+describe.each(CNI_VERSIONS.filter((version) => has("CHECK", version)))("CHECK with cniVersion %s", (version) => {
+  it("is answered with nothing when the lease is in the previous result", async () => {
+    await call("ADD", configuration(version));
+    const prevResult = { cniVersion: version, ips: [{ version: "4", address: "10.0.0.1/24", interface: 0 }] };
+    const run = await call("CHECK", configuration(version, { prevResult }));
+    expect(run).toMatchObject({ exit: 0, stdout: "", stderr: "" });
+  });
+
+  it("is answered with nothing when both addresses of a dual-stack pod are there, however they are written", async () => {
+    daemon.service.families = "dual";
+    const { stdout } = await call("ADD", configuration(version));
+    expect(await call("CHECK", configuration(version, { prevResult: JSON.parse(stdout) }))).toMatchObject({ exit: 0 });
+    const ips = [{ address: "2001:0DB8:0:0::1/64" }, { address: "10.0.0.1/24" }];
+    const run = await call("CHECK", configuration(version, { prevResult: { cniVersion: version, ips } }));
+    expect(run).toMatchObject({ exit: 0, stdout: "" });
+  });
+});
+
+it("answers STATUS with nothing when ADD can be served", async () => {
+  expect(await call("STATUS", configuration())).toMatchObject({ exit: 0, stdout: "" });
 });
 
 describe("the plugin answers with the CNI code of each failure", () => {
@@ -134,8 +151,8 @@ describe("the plugin answers with the CNI code of each failure", () => {
     expect(error).toEqual(expectedError(new EnidError("ENID_LEASE_MISSING", { ...ATTACHMENT }), 3));
   });
 
-  it("4 for a verb that is unknown, GC or missing", async () => {
-    for (const verb of ["GC", "add", "UPDATE"]) {
+  it("4 for a verb that is unknown or missing", async () => {
+    for (const verb of ["gc", "add", "UPDATE"]) {
       expect(errorOf(await call(verb, configuration()))).toEqual(
         expectedError(new EnidError("ENID_CNI_VERB", { verb }), 4),
       );
@@ -160,7 +177,7 @@ describe("the plugin answers with the CNI code of each failure", () => {
     ["CNI_IFNAME", "eth/0", "white space"],
     ["CNI_IFNAME", "eth0:1", "white space"],
     ["CNI_ARGS", "K8S_POD_NAME", "not KEY=VALUE"],
-    ["CNI_ARGS", "IP=10.0.0.9", "without IgnoreUnknown"],
+    ["CNI_ARGS", "GATEWAY=10.0.0.1", "without IgnoreUnknown"],
     ["CNI_ARGS", "IgnoreUnknown=0;MAC=aa", "without IgnoreUnknown"],
     ["CNI_ARGS", "K8S_POD_NAME=a b", "no Kubernetes name"],
     ["CNI_ARGS", `K8S_POD_UID=${"u".repeat(254)}`, "no Kubernetes name"],

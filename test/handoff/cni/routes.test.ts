@@ -112,7 +112,7 @@ describe("POST /cni", () => {
     expect(daemon.telemetry.verbs).toEqual([
       { verb: "ADD", outcome: "ok", durationMs: expect.any(Number) },
       { verb: "CHECK", outcome: "ENID_CNI_CONFIG", durationMs: expect.any(Number) },
-      { verb: "GC", outcome: "ENID_CNI_VERB", durationMs: expect.any(Number) },
+      { verb: "GC", outcome: "ENID_CNI_CONFIG", durationMs: expect.any(Number) },
       { verb: "unknown", outcome: "ENID_CNI_VERB", durationMs: expect.any(Number) },
     ]);
     expect(daemon.telemetry.verbs.every(({ durationMs }) => durationMs >= 0 && durationMs < 5_000)).toBe(true);

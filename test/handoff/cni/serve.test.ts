@@ -7,12 +7,27 @@ import { FakeService, RecordingTelemetry } from "./helpers.ts";
 
 const verb = fc.constantFrom("ADD", "DEL", "CHECK", "STATUS", "VERSION", "GC", "", "add");
 const text = fc.oneof(
-  fc.constantFrom("", "c0", "eth0", "/run/netns/x", "a=b;c", "IgnoreUnknown=1;K8S_POD_NAME=p"),
+  fc.constantFrom("", "c0", "eth0", "/run/netns/x", "a=b;c", "IgnoreUnknown=1;K8S_POD_NAME=p;IP=1.2.3.4,"),
   fc.string(),
 );
-const value = fc.oneof(fc.constantFrom("1.0.0", "0.3.1", "cilium", ""), fc.jsonValue());
+const value = fc.oneof(fc.constantFrom("1.1.0", "1.0.0", "0.3.1", "cilium", ""), fc.jsonValue());
+const addressList = fc.oneof(fc.array(fc.oneof(fc.ipV4(), fc.ipV6(), fc.string())), fc.jsonValue());
+const asked = fc.oneof(fc.record({ ips: addressList, ipRanges: fc.jsonValue() }, { requiredKeys: [] }), fc.jsonValue());
+const attachments = fc.oneof(fc.array(fc.record({ containerID: text, ifname: text })), fc.jsonValue());
 const stdin = fc.oneof(
-  fc.record({ cniVersion: value, name: value, prevResult: value }, { requiredKeys: [] }).map((v) => JSON.stringify(v)),
+  fc
+    .record(
+      {
+        cniVersion: value,
+        name: value,
+        prevResult: value,
+        runtimeConfig: asked,
+        args: fc.record({ cni: asked }),
+        "cni.dev/valid-attachments": attachments,
+      },
+      { requiredKeys: [] },
+    )
+    .map((v) => JSON.stringify(v)),
   fc.json(),
   fc.string({ unit: "binary" }),
 );
@@ -40,7 +55,7 @@ it.each(["ipv4", "ipv6", "dual"] as const)(
         }
         expect(answer.headers["x-enid-exit"]).toBe("1");
         const error = answer.json<{ code: number; msg: string; details: string }>();
-        expect(error.code).toBeOneOf([1, 3, 4, 6, 7, 102]);
+        expect(error.code).toBeOneOf([1, 2, 3, 4, 6, 7, 102]);
         expect(error.msg).toMatch(/^ENID_[A-Z_]+: ./);
         expect(error.msg.length).toBeLessThan(600);
         expect(error.details).not.toMatch(/\{\w+\}/);

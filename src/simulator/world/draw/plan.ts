@@ -10,6 +10,7 @@ import { drawPlace, type Place } from "./place.ts";
 import { drawSections } from "./sections.ts";
 
 const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
 /** Small instances: their limits are met often. */
 const TYPES = ["t3.small", "t3.medium", "m5.large", "m5.large", "m5.xlarge"] as const;
 /** A seed has each kind of fault with this chance, and then a few of it. */
@@ -23,6 +24,8 @@ export interface MachinePlan {
   /** Virtual ms at which the instance is launched. */
   readonly launchMs: number;
   readonly disk: "memory" | "sqlite";
+  /** Ms from one GC of its container runtime to the next; 0 = it sends none, as most do. */
+  readonly collectEveryMs: number;
 }
 
 export interface FaultPlan extends PlannedFault {
@@ -62,6 +65,7 @@ export function drawPlan(options: SeedOptions): WorldPlan {
       podLimit: Math.max(2, (limits.maxInterfaces - 1) * (limits.ipv4PerInterface - 1) - 1),
       launchMs: own.between(0, 60_000),
       disk: own.chance(0.5) && realDisks ? "sqlite" : "memory",
+      collectEveryMs: drawCollections(own.fork("collections")),
     };
   });
   const workload = drawWorkload(dice.fork("workload"), nodes, hours);
@@ -75,12 +79,17 @@ export function drawPlan(options: SeedOptions): WorldPlan {
     `machines: ${nodes} × ${type}, ${machines[0]?.podLimit} pods each`,
     place.line,
     ...machines.map(
-      ({ sections, disk, launchMs }, node) =>
-        `node-${node + 1}: launched at ${Math.round(launchMs / 1_000)} s, disk ${disk}, ${JSON.stringify(sections)}`,
+      ({ sections, disk, launchMs, collectEveryMs }, node) =>
+        `node-${node + 1}: launched at ${Math.round(launchMs / 1_000)} s, disk ${disk}, ` +
+        `${collectEveryMs === 0 ? "no GC" : `GC about every ${collectEveryMs / MINUTE_MS} min`}, ${JSON.stringify(sections)}`,
     ),
     ...workload.map((spec) => `workload: ${JSON.stringify(spec)}`),
   ];
   return { place, machines, workload, faults, endMs, lines };
+}
+
+function drawCollections(dice: Dice): number {
+  return dice.chance(0.2) ? dice.pick([4, 20, 60]) * MINUTE_MS : 0;
 }
 
 function drawFaults(dice: Dice, options: SeedOptions, place: FaultPlace): FaultPlan[] {

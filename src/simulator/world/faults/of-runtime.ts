@@ -35,7 +35,7 @@ export const delLate: FaultMaker = (dice, place) =>
   );
 
 export const delMissing: FaultMaker = (dice, place) =>
-  ofRuntime(dice, place, "DEL never comes", [0.03, 0.1], (runtime, probability) => runtime.missing(probability));
+  ofRuntime(dice, place, "DEL never comes", [0.1, 0.5], (runtime, probability) => runtime.missing(probability));
 
 export const addHangUp: FaultMaker = (dice, place) =>
   ofRuntime(dice, place, "the caller of ADD goes away", [0.2, 0.6], (runtime, probability) =>

@@ -1,5 +1,6 @@
 import { effectiveSettings } from "../../../configuration/index.ts";
 import type { StatusReport } from "../../../manager/index.ts";
+import type { Lease } from "../../../pool/index.ts";
 import type { NetworkInterface, SimulatedCloud } from "../../index.ts";
 import type { Machine } from "../machine.ts";
 import { configurationOf } from "../sections-text.ts";
@@ -31,15 +32,15 @@ export function unrest(cloud: SimulatedCloud, machine: Machine, isTaken: Taken):
     found.push(`it is ${status.phase}: ${status.waitingFor}`);
   for (const { kind, target, state } of status.intents) found.push(`${kind} of ${target} is ${state}`);
   const waiting = kubelet.waiting().size;
-  // Leases whose DEL never came keep their addresses: who waits for one of these waits for good.
-  const excused = status.pool.free === 0 ? orphanedLeases(machine) : 0;
   const hasFree = status.interfaces.some(({ usable, counts }) => usable && counts.free > 0);
-  if (waiting > excused && (!isStuck || hasFree))
+  if (waiting > 0 && (!isStuck || hasFree))
     found.push(`${waiting} pods wait: ${daemon.manager.notReady()?.message ?? status.waitingFor}`);
   for (const { name, error } of status.degraded) {
     const isExplained = name === "address-denied" && status.lost?.every(({ address }) => isLost(address)) === true;
     if (!MAY_STAY.includes(name) && !isExplained) found.push(`${name}: ${error.message}`);
   }
+  for (const { address, attachment } of orphanedLeases(machine))
+    found.push(`the lease of ${address} outlives its sandbox ${attachment.containerId.slice(0, 12)}`);
   found.push(...differences(cloud, machine, status, isTaken));
   return found;
 }
@@ -60,12 +61,12 @@ function cannotGrow({ interfaces, node, pool }: StatusReport, attached: readonly
   });
 }
 
-/** Leases of sandboxes that the runtime does not know any more. */
-function orphanedLeases({ disk, kubelet }: Machine): number {
+/** Leases of sandboxes that are no more: their DEL never came, and they have to end all the same. */
+function orphanedLeases({ disk, kubelet }: Machine): readonly Lease[] {
   const running = kubelet.running();
   return disk
     .load()
-    .leases.filter(({ address, ipv6Address }) => !running.has(address) && !running.has(ipv6Address ?? "")).length;
+    .leases.filter(({ address, attachment }) => running.get(address)?.containerId !== attachment.containerId);
 }
 
 /** Pool, disk and EC2: what one has and another has not. */

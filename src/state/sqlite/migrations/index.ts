@@ -2,6 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { firstSchema } from "./0001-first-schema.ts";
 import { resolution } from "./0002-resolution.ts";
 import { bothFamilies } from "./0003-both-families.ts";
+import { sandboxes } from "./0004-sandboxes.ts";
 
 /**
  * One step of the schema. A released migration is never edited: a new one is added. All that are due run in one
@@ -14,6 +15,6 @@ export interface Migration {
   readonly apply: (database: DatabaseSync) => void;
 }
 
-export const MIGRATIONS: readonly Migration[] = [firstSchema, resolution, bothFamilies];
+export const MIGRATIONS: readonly Migration[] = [firstSchema, resolution, bothFamilies, sandboxes];
 
 export const LATEST_VERSION = MIGRATIONS.length;
