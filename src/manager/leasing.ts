@@ -86,6 +86,7 @@ export class Leasing {
     // A caller that goes away after its lease was made keeps it: the runtime repeats the ADD or sends DEL, and a repeated
     // ADD may have been answered with this very lease already.
     this.#fence.asked(key, request.pod);
+    const isRepeated = this.#options.node.pool.leaseOf(request.attachment) !== undefined;
     const identified = this.#identify(key, request);
     const obtained = await (identified === undefined
       ? this.#obtain(key, request, signal)
@@ -98,7 +99,7 @@ export class Leasing {
     if (breach !== undefined) throw promises.refuse(breach);
     const other = request.wanted === undefined ? undefined : otherThanWanted(lease, request.wanted);
     if (other !== undefined) throw this.#refused(request, other);
-    await this.#reach(lease);
+    await this.#reach(lease, isRepeated);
     return answerOf(node, lease);
   }
 
@@ -134,13 +135,17 @@ export class Leasing {
     return lease !== undefined && ledger.holdsLease(lease) ? lease : undefined;
   }
 
-  /** An address that nothing reaches is of no use to the pod: its lease ends, and the runtime asks again. */
-  async #reach(lease: Lease): Promise<void> {
+  /**
+   * An address that nothing reaches is of no use to the pod: its lease ends, and the runtime asks again. That of a repeated
+   * ADD stays: a pod may run with it.
+   */
+  async #reach(lease: Lease, isRepeated: boolean): Promise<void> {
     const { reachable, node } = this.#options;
     try {
       await reachable(lease);
     } catch (error) {
-      if (isSameLease(node.pool.leaseOf(lease.attachment), lease)) await this.remove(lease.attachment);
+      const isHeld = isSameLease(node.pool.leaseOf(lease.attachment), lease);
+      if (isHeld && !isRepeated) await this.remove(lease.attachment);
       throw error;
     }
     // A DEL may have come meanwhile.

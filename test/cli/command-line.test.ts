@@ -82,7 +82,7 @@ describe("enid validate", () => {
     expect(stdout).toBe(
       [
         "valid a.conf (a single network configuration, network cilium)",
-        "  min-allocate  10  line 1",
+        "  min-allocate  line 1  10",
         "",
         "valid b.conf (a single network configuration, network cilium)",
         "  says nothing about enid's settings: all defaults",

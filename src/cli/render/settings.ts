@@ -2,12 +2,12 @@ import type { Origin, SettingName, Settings } from "../../configuration/index.ts
 import type { OverrideOptions, OverrideResult } from "../overrides.ts";
 import { moment, table } from "./text.ts";
 
-/** Every setting with its value and where it comes from. */
+/** Every setting with where it comes from and its value, which may be long. */
 export function renderSettings(settings: Settings): string[] {
   const names = Object.keys(settings.values) as SettingName[];
   return table([
-    ["SETTING", "VALUE", "FROM"],
-    ...names.map((name) => [name, JSON.stringify(settings.values[name]), originText(settings.origins[name])]),
+    ["SETTING", "FROM", "VALUE"],
+    ...names.map((name) => [name, originText(settings.origins[name]), JSON.stringify(settings.values[name])]),
   ]);
 }
 

@@ -34,7 +34,7 @@ function valid(configuration: Configuration, style: Output["style"]): string[] {
   const names = Object.keys(values) as SettingName[];
   return [
     `${style("green", "valid")} ${file} (${form === "list" ? "a list" : "a single network configuration"}${named})`,
-    ...table(names.map((name) => [`  ${name}`, JSON.stringify(values[name]), position(places[name])])),
+    ...table(names.map((name) => [`  ${name}`, position(places[name]), JSON.stringify(values[name])])),
     ...(names.length === 0 ? ["  says nothing about enid's settings: all defaults"] : []),
     ...notices.map((notice) => `  ${noticeText(notice, style)}`),
   ];
