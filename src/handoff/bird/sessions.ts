@@ -106,7 +106,8 @@ export class Sessions {
     what: string,
   ) {
     const level = name === "bird-session-up" ? "info" : "warn";
-    const fields = { session, neighbor, state };
+    // Not "session": what is logged under such a name is taken for a secret.
+    const fields = { protocol: session, neighbor, state };
     this.#telemetry.event({ name, level, message: `the BGP session ${session} with ${neighbor} ${what}`, fields });
   }
 }

@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import PQueue from "p-queue";
@@ -12,11 +13,23 @@ type Found =
   | { readonly kind: "missing" }
   | { readonly kind: "unclear" };
 
+interface FileIdentity {
+  readonly dev: bigint;
+  readonly ino: bigint;
+}
+
 /** Device and inode of what a path leads to, links followed. Rejects as `stat` does. */
-export type StatPath = (path: string) => Promise<{ readonly dev: bigint; readonly ino: bigint }>;
+export type StatPath = (path: string) => Promise<FileIdentity>;
+/** The same at once; undefined when nothing is there. Throws what else `stat` says. */
+type StatAtOnce = (path: string) => FileIdentity | undefined;
 
 /** Looks under way at once. One that hangs keeps a thread of the process busy, of which there are four in all. */
 const AT_ONCE = 2;
+/**
+ * Where the kernel keeps everything in memory, so that no look hangs: procfs, and the folders in which runtimes mount namespaces (a
+ * tmpfs). There a look takes microseconds, and the ADDs of a burst need not wait for each other's.
+ */
+const IN_MEMORY = /^(?:\/proc\/|\/run\/netns(?:\/|$)|\/var\/run\/netns(?:\/|$))/;
 /** Looks that wait; far more than a node has pods. Only looks that hang let so many gather. */
 const WAITING_LIMIT = 10_000;
 /** An ADD does not wait for the look at all others. */
@@ -35,10 +48,20 @@ const OF_A_PROCESS = /^\/proc\/\d+\//;
  * remembered too: another one, or none, says nothing of what was in the one before. Numbers in /proc mean processes only to
  * those in the same PID namespace as the runtime, which is taken to be the machine's first one.
  */
-export function sandboxesOnDisk(statPath: StatPath = (path) => stat(path, { bigint: true })): Sandboxes {
+export function sandboxesOnDisk(statPath?: StatPath): Sandboxes {
+  return statPath === undefined
+    ? sandboxesBy(
+        (path) => stat(path, { bigint: true }),
+        (path) => statSync(path, { bigint: true, throwIfNoEntry: false }),
+      )
+    : sandboxesBy(statPath);
+}
+
+function sandboxesBy(statPath: StatPath, statAtOnce?: StatAtOnce): Sandboxes {
   const queue = new PQueue({ concurrency: AT_ONCE });
 
   async function find(path: string, priority = 0): Promise<Found> {
+    if (statAtOnce !== undefined && IN_MEMORY.test(path)) return findAtOnce(path, statAtOnce);
     if (queue.size >= WAITING_LIMIT) return { kind: "unclear" };
     try {
       const { dev, ino } = await queue.add(() => statPath(path), { priority });
@@ -90,6 +113,15 @@ export function sandboxesOnDisk(statPath: StatPath = (path) => stat(path, { bigi
       );
     },
   };
+}
+
+function findAtOnce(path: string, statAtOnce: StatAtOnce): Found {
+  try {
+    const found = statAtOnce(path);
+    return found === undefined ? { kind: "missing" } : { kind: "found", identity: `${found.dev}:${found.ino}` };
+  } catch (error) {
+    return { kind: isMissing(error) ? "missing" : "unclear" };
+  }
 }
 
 function deviceOf(identity: string): string {

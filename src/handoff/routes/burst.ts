@@ -2,15 +2,15 @@ import { type Clock, sleep } from "../../adapters/index.ts";
 
 /** Within as long after others were served, an ADD is of a burst. */
 const RECENT_MS = 60;
-const STEP_MS = 10;
+const STEP_MS = 5;
 const LONGEST_QUIET_MS = 60;
 /**
  * Before the second round of a burst, and before each further one: the more rounds there were, the more is gathered. The
  * pause is at least as many of the round before: where a process takes long, ADDs come slowly too.
  */
 const PAUSES = [
-  { quietMs: 20, limitMs: 60, rounds: 1 },
-  { quietMs: 40, limitMs: 600, rounds: 2 },
+  { quietMs: 15, limitMs: 60, rounds: 1 },
+  { quietMs: 25, limitMs: 600, rounds: 2 },
 ] as const;
 
 /**

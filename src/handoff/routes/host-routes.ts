@@ -291,7 +291,11 @@ export class HostRoutes implements Reach {
     for (const { interfaceId, device, problem, missing: awaited } of devices) {
       const said = problem || (this.#round?.conflicts.get(device) ?? "");
       const sinceMs = this.#missing.get(interfaceId) ?? nowMs;
-      if (awaited && nowMs - sinceMs < LINK_LIMIT_MS) continue;
+      if (awaited && nowMs - sinceMs < LINK_LIMIT_MS) {
+        // The monitor may have begun just after the link came: its notice is not to be counted on.
+        this.#lookAgain.within(LINK_PAUSE_MS);
+        continue;
+      }
       if (said !== "") return hostRoutesError(device === "" ? interfaceId : `${interfaceId} (${device})`, said);
     }
     return undefined;

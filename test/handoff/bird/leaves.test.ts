@@ -193,7 +193,7 @@ describeAsRoot("a node between two leaves", () => {
     expect(reportOf(enid).sessions.map(({ up }) => up)).toEqual([true, false]);
     expect(enid.reach.trouble()).toBeUndefined();
     await eventually("the session is back", () => reportOf(enid).sessions.every(({ up }) => up), 20_000);
-    expect(enid.events.at(-1)).toMatchObject({ name: "bird-session-up", fields: { session: "uplink2" } });
+    expect(enid.events.at(-1)).toMatchObject({ name: "bird-session-up", fields: { protocol: "uplink2" } });
   });
 
   it("keeps its routes at the leaves while BIRD is restarted gracefully", async () => {

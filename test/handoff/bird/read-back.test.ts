@@ -117,7 +117,7 @@ describe("sessions", () => {
     });
     expect(second).toMatchObject({ neighbor: "fe80::1%eth0", bfd: "Up", exported: 2 });
     expect(third).toMatchObject({ state: "Active", up: false, exported: 0, bfd: "Down" });
-    expect(events.map(({ name, fields }) => [name, fields?.session])).toEqual([
+    expect(events.map(({ name, fields }) => [name, fields?.protocol])).toEqual([
       ["bird-session-up", "uplink1"],
       ["bird-session-up", "uplink2"],
     ]);

@@ -60,11 +60,11 @@ describe("ADDs and batches", () => {
     expect(one.now).toBe("served");
     expect(host.batches).toHaveLength(1);
     // More of the burst, before its next batch, which goes when none came for a while.
-    await clock.advance(15);
+    await clock.advance(10);
     rest.push(...others.slice(5).map((pod) => outcome(reach.ready(pod))));
-    await clock.advance(15);
+    await clock.advance(10);
     expect(host.batches).toHaveLength(1);
-    await clock.advance(15);
+    await clock.advance(10);
     expect(rest.map(({ now }) => now)).toEqual(Array(9).fill("served"));
     expect(host.batches.map(rulesIn)).toEqual([1, 9]);
   });
