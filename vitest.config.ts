@@ -6,6 +6,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 const LONGEST = [
   "test/faults/kill.test.ts",
   "test/environments/faults.test.ts",
+  "test/daemon/lost-address.test.ts",
   "test/world/seeds-1.test.ts",
   "test/world/seeds-2.test.ts",
   "test/world/weaknesses.test.ts",
@@ -25,8 +26,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     // Processes, not threads: tests open state files, signal daemons and change the environment.
     pool: "forks",
-    // Many tests start daemons of their own; more of them at once than there are processors only makes waits longer.
-    maxWorkers: Math.min(4, Math.max(2, availableParallelism())),
+    // One more than two processors: the tests of real daemons wait for minutes in all. Many more only make waits longer.
+    maxWorkers: Math.min(4, Math.max(3, availableParallelism())),
     sequence: { sequencer: LongestFirst },
     execArgv: ["--disable-warning=ExperimentalWarning"],
     testTimeout: 20_000,

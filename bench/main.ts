@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { buildDaemon } from "../scripts/build.ts";
 import { ROOT } from "../scripts/lab/daemon.ts";
 import { type AddTimes, measureAdd } from "./add-process.ts";
+import { type BurstFigures, measureBurst } from "./burst.ts";
 import { type CloudScale, measureCloudScale } from "./cloud-scale.ts";
 import { type Footprint, measureFootprint } from "./daemon-footprint.ts";
 import { measureDurableLeases } from "./durable-leases.ts";
@@ -20,12 +21,16 @@ interface Figures {
   readonly leasesPerSecond: Readonly<Record<string, number>>;
   /** By the size of the pool. */
   readonly leaseNs: Readonly<Record<string, number>>;
+  /** 110 ADDs at once on a node of EC2 with host routes. Absent = not root, who alone can make network namespaces. */
+  readonly burst?: Awaited<ReturnType<typeof measureBurst>>;
   readonly memoryMb: Footprint["memoryMb"];
   readonly readyMs: number;
   /** The simulated cloud by the number of its nodes. */
   readonly simulatedCloud: CloudScale;
   readonly simulatedWorlds: WorldSpeed;
 }
+
+const BURST_PODS = 110;
 
 const { values } = parseArgs({ options: { json: { type: "boolean", default: false } } });
 const parent = join(ROOT, ".enid");
@@ -43,12 +48,21 @@ async function measure(folder: string): Promise<Figures> {
   const command = await step("building the bundle", () => buildDaemon(join(folder, "dist")));
   // First: what the others leave to be written to the disk would delay the commits of enid, and only those.
   const add = await step("ADD through enid-ipam, host-local and a Node script", () => measureAdd(command));
+  const burst = await measureBurstAsRoot();
   const leaseNs = await step("lease time by pool size", async () => measureLeaseTime([30, 750, 60_000]));
   const leasesPerSecond = await step("durable leases", () => measureDurableLeases([1, 16, 128]));
   const { memoryMb, readyMs } = await step("memory after 1,000 leases, and starts", () => measureFootprint(command));
   const simulatedCloud = await step("simulated cloud by nodes", async () => measureCloudScale([100, 5_000]));
   const simulatedWorlds = await step("simulated worlds", () => measureWorldSpeed());
-  return { add, leasesPerSecond, leaseNs, memoryMb, readyMs, simulatedCloud, simulatedWorlds };
+  const others = { leasesPerSecond, leaseNs, memoryMb, readyMs, simulatedCloud, simulatedWorlds };
+  return burst === undefined ? { add, ...others } : { add, burst, ...others };
+}
+
+async function measureBurstAsRoot(): Promise<Figures["burst"]> {
+  const title = `${BURST_PODS} ADDs at once with host routes`;
+  if (process.getuid?.() === 0) return step(title, () => measureBurst(BURST_PODS, 10));
+  process.stderr.write(`${title}: left out, it needs root\n`);
+  return undefined;
 }
 
 async function step<T>(title: string, work: () => Promise<T>): Promise<T> {
@@ -65,6 +79,7 @@ function describe(figures: Figures): string {
     ["ADD, whole process, enid-ipam", `${add.enidMs.toFixed(2)} ms`, `${add.ratio.toFixed(2)} of host-local`],
     ["ADD, whole process, host-local", `${add.hostLocalMs.toFixed(2)} ms`],
     ["ADD, whole process, Node script", `${add.nodeScriptMs.toFixed(2)} ms`],
+    ...burstRows(figures.burst),
     ...Object.entries(leasesPerSecond).map(([n, rate]): [string, string] => [
       `durable leases/s, ${n} in flight`,
       thousands(rate),
@@ -92,6 +107,15 @@ function describe(figures: Figures): string {
     `${title.padEnd(first)}  ${value.padStart(second)}  ${remark ?? ""}`.trimEnd(),
   );
   return `\n${lines.join("\n")}\n`;
+}
+
+function burstRows(burst: Figures["burst"]): [string, string, string?][] {
+  const row = (way: string, { p50Ms, p99Ms, ipProcesses }: BurstFigures): [string, string, string] => [
+    `${BURST_PODS} ADDs at once with host routes, ${way}`,
+    `${p99Ms} ms`,
+    `p99; median ${p50Ms} ms, ${ipProcesses} processes of ip`,
+  ];
+  return burst === undefined ? [] : [row("requests", burst.requests), row("plugin processes", burst.processes)];
 }
 
 function worldRows(worlds: WorldSpeed): [string, string, string?][] {

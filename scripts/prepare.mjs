@@ -54,10 +54,10 @@ const SYSTEM_PROGRAMS = [
     isThere: () => onPath("musl-gcc"),
   },
   {
-    why: "ip, for the tests that look at network devices",
+    why: "ip, for the tests that look at network devices and the benchmark of bursts",
     apt: ["iproute2"],
     dnf: ["iproute"],
-    isNeeded: (purpose) => purpose === "test",
+    isNeeded: (purpose) => purpose !== "start",
     isThere: () => onPath("ip"),
   },
   {
@@ -85,7 +85,7 @@ const SYSTEM_PROGRAMS = [
     why: "nft, with which host routes set the marks of node ports, and the tests' VPC drops spoofed packets",
     apt: ["nftables"],
     dnf: ["nftables"],
-    isNeeded: (purpose) => purpose === "test",
+    isNeeded: (purpose) => purpose !== "start",
     isThere: () => onPath("nft") || isExecutable("/usr/sbin/nft"),
   },
   {

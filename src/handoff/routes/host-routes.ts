@@ -11,7 +11,7 @@ import { asHostRoutesError, hostRoutesError } from "./errors.ts";
 import type { Host } from "./host.ts";
 import { Mender, type Round } from "./mender.ts";
 import { Monitor } from "./monitor.ts";
-import { isReason, type Watch, watchOf } from "./notices.ts";
+import { isReason, type Watch, watchedAddresses, watchOf } from "./notices.ts";
 import { verdictOf } from "./verdict.ts";
 
 export interface HostRoutesOptions {
@@ -232,6 +232,8 @@ export class HostRoutes implements Reach {
       return;
     }
     this.#monitor.start();
+    // Of a pod that went, the end of its rules is this round's doing, and no reason to read everything again.
+    if (this.#watch !== undefined) this.#watch = { ...this.#watch, addresses: watchedAddresses(picture) };
     try {
       const { repaired } = this.#mender.counts;
       const round = await this.#mender.round(picture);

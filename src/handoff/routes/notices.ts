@@ -1,4 +1,5 @@
 import type { ReachPicture } from "../../manager/ports/index.ts";
+import { canonical } from "./cidr.ts";
 import type { Desired } from "./desired.ts";
 import { PRIORITY_NODE_PORT } from "./numbers.ts";
 
@@ -20,8 +21,13 @@ export function watchOf(picture: ReachPicture, desired: Desired, earlier: Watch 
     macs: new Set(picture.interfaces.map(({ mac }) => mac).filter((mac) => mac !== "")),
     devices: new Set([...(earlier?.devices ?? []), ...devices].slice(-DEVICES_KEPT)),
     subnets: new Set(desired.subnetRoutes.map(({ subnet }) => subnet)),
-    addresses: new Set(desired.rules.flatMap(({ from, to }) => [from, to]).filter((address) => address !== "")),
+    addresses: watchedAddresses(picture),
   };
+}
+
+/** Whose rules should be there. */
+export function watchedAddresses({ addresses }: ReachPicture): ReadonlySet<string> {
+  return new Set(addresses.map(({ address }) => canonical(address)));
 }
 
 const DEVICES_KEPT = 256;

@@ -253,6 +253,25 @@ describe("what fails", () => {
     expect(events.filter(({ name }) => name === "host-routes-monitor-ended")).toHaveLength(2);
   });
 
+  it("reads nothing again for the rules that it takes away itself, but for those that somebody else does", async () => {
+    const { clock, host, state, reach } = lab(pictureOf({ addresses: pods(2) }));
+    await clock.drain();
+    const [gone, kept] = state.picture.addresses;
+    // The kernel tells while `ip` still runs.
+    host.answer = (input) => {
+      if (input.includes("rule del")) host.monitor?.line(`[RULE]Deleted 111:\tfrom ${gone?.address} lookup 11`);
+      return OK;
+    };
+    state.picture = pictureOf({ addresses: kept === undefined ? [] : [kept] });
+    reach.changed();
+    await clock.advance(5_000);
+    expect(host.batches.at(-1)).toContain("rule del");
+    expect(host.readings).toBe(1);
+    host.monitor?.line(`[RULE]Deleted 111:\tfrom ${kept?.address} lookup 11`);
+    await clock.advance(500);
+    expect(host.readings).toBe(2);
+  });
+
   it("without a monitor everything is looked at every few seconds", async () => {
     const { clock, host } = lab();
     host.follow = (_program, _args, { ended }) => clock.after(0, () => ended("it ended with 1"));
