@@ -107,6 +107,15 @@ describe("what answers to the runtime are held against", () => {
     expect(ofAnswer(sandboxOf("web"), "check", failed("ENID_STARTING"))).toEqual([]);
     expect(ofAnswer(sandboxOf("web"), "check", answered())).toEqual([]);
   });
+
+  it("lets a CHECK say that an address is lost only when somebody took it away", () => {
+    const lost = failed("ENID_ADDRESS_LOST");
+    expect(ofAnswer(sandboxOf("web", [ADDRESS]), "check", lost)).toEqual([2]);
+    expect(ofAnswer(sandboxOf("web", [OTHER_ADDRESS]), "check", lost)).toEqual([]);
+    expect(ofAnswer(sandboxOf("web", ["10.65.0.99"]), "check", lost)).toEqual([]);
+    stage.addresses.taint(ADDRESS);
+    expect(ofAnswer(sandboxOf("web", [ADDRESS]), "check", lost)).toEqual([]);
+  });
 });
 
 describe("what calls of EC2 are held against", () => {

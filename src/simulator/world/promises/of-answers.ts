@@ -26,6 +26,8 @@ export function breachesOfAnswer(
     return [breach(3, `DEL of ${short(sandbox)} fails: ${answer.body}`)];
   }
   if (verb === "check" && answer.exit !== 0 && !["ENID_STARTING", "ENID_STOPPING"].includes(answer.error ?? "")) {
+    // Somebody took the pod's address away, and CHECK says so.
+    if (answer.error === "ENID_ADDRESS_LOST" && isTaken(cloud, addresses, machine, sandbox)) return [];
     return [breach(2, `CHECK of ${short(sandbox)}, which runs, fails: ${answer.body}`)];
   }
   if (verb !== "add" || answer.exit !== 0) return [];
@@ -37,6 +39,14 @@ export function breachesOfAnswer(
       ...ofCooling(addresses, machine, sandbox, address),
     ]),
   ];
+}
+
+/** Whether an address of the sandbox is not the machine's any more by EC2's word, or was in somebody else's hand. */
+function isTaken(cloud: SimulatedCloud, addresses: Addresses, machine: Machine, sandbox: Sandbox): boolean {
+  return sandbox.addresses.some((address) => {
+    const owner = carrierOf(cloud, machine.instanceId, address);
+    return addresses.isTainted(address) || owner?.attachment?.instanceId !== machine.instanceId;
+  });
 }
 
 function ofRepetition(sandbox: Sandbox, answer: CallAnswer): Breach[] {
