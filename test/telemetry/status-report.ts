@@ -1,4 +1,10 @@
-import type { Origin, SettingName, Settings, SettingValues } from "../../src/configuration/index.ts";
+import {
+  defaultSettings,
+  type Origin,
+  type SettingName,
+  type Settings,
+  type SettingValues,
+} from "../../src/configuration/index.ts";
 import type { StatusReport } from "../../src/manager/index.ts";
 import type { BirdReport, HostRoutesReport } from "../../src/manager/ports/index.ts";
 
@@ -8,40 +14,9 @@ export const NOON_MS = Date.UTC(2026, 7, 1, 12);
 const MINUTE_MS = 60_000;
 
 const VALUES: SettingValues = {
+  ...defaultSettings,
   "min-allocate": 10,
-  "pre-allocate": 8,
-  "max-allocate": 0,
-  "max-above-watermark": 0,
-  "static-ip-tags": {},
-  podCIDRs: [],
-  "excluded-addresses": [],
-  "cooling-seconds": 30,
-  "add-wait-seconds": 20,
-  "ip-families": "ipv4",
-  "orphan-grace-seconds": 300,
-  "release-excess": true,
-  "release-delay-seconds": 180,
-  "first-interface-index": 0,
-  "security-groups": [],
-  "security-group-tags": {},
-  "subnet-ids": [],
   "subnet-tags": { "enid.io/pods": "true" },
-  "exclude-interface-tags": {},
-  "delete-on-termination": true,
-  "use-primary-address": false,
-  "disable-prefix-delegation": false,
-  "prefix-delegation": "off",
-  "interface-idle-seconds": 300,
-  "adopt-interfaces-of": [],
-  "cluster-name": "",
-  "start-jitter-seconds": 10,
-  asn: 0,
-  "router-id": "",
-  uplinks: [],
-  bfd: true,
-  "graceful-restart": true,
-  "bird-include-file": "/etc/bird/enid.conf",
-  "bird-control-socket": "/run/bird/bird.ctl",
 };
 
 /** Settings as a file with min-allocate and subnet-tags and an override of pre-allocate give them. */

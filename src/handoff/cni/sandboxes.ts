@@ -26,10 +26,11 @@ type StatAtOnce = (path: string) => FileIdentity | undefined;
 /** Looks under way at once. One that hangs keeps a thread of the process busy, of which there are four in all. */
 const AT_ONCE = 2;
 /**
- * Where the kernel keeps everything in memory, so that no look hangs: procfs, and the folders in which runtimes mount namespaces (a
- * tmpfs). There a look takes microseconds, and the ADDs of a burst need not wait for each other's.
+ * Where the kernel keeps everything in memory, so that no look hangs: namespaces in procfs, and the folders in which runtimes mount
+ * them (a tmpfs). There a look takes microseconds, and the ADDs of a burst need not wait for each other's. Nothing deeper:
+ * /proc/PID/root leads to any file system.
  */
-const IN_MEMORY = /^(?:\/proc\/|\/run\/netns(?:\/|$)|\/var\/run\/netns(?:\/|$))/;
+const IN_MEMORY = /^(?:\/proc\/(?:\d+|self)\/ns\/[a-z]+|(?:\/var)?\/run\/netns(?:\/[^/]+)?)$/;
 /** Looks that wait; far more than a node has pods. Only looks that hang let so many gather. */
 const WAITING_LIMIT = 10_000;
 /** An ADD does not wait for the look at all others. */
@@ -61,7 +62,7 @@ function sandboxesBy(statPath: StatPath, statAtOnce?: StatAtOnce): Sandboxes {
   const queue = new PQueue({ concurrency: AT_ONCE });
 
   async function find(path: string, priority = 0): Promise<Found> {
-    if (statAtOnce !== undefined && IN_MEMORY.test(path)) return findAtOnce(path, statAtOnce);
+    if (statAtOnce !== undefined && isInMemory(path)) return findAtOnce(path, statAtOnce);
     if (queue.size >= WAITING_LIMIT) return { kind: "unclear" };
     try {
       const { dev, ino } = await queue.add(() => statPath(path), { priority });
@@ -122,6 +123,11 @@ function findAtOnce(path: string, statAtOnce: StatAtOnce): Found {
   } catch (error) {
     return { kind: isMissing(error) ? "missing" : "unclear" };
   }
+}
+
+/** Whether a look at the path cannot hang. */
+export function isInMemory(path: string): boolean {
+  return IN_MEMORY.test(path);
 }
 
 function deviceOf(identity: string): string {

@@ -25,7 +25,7 @@ export interface Reach {
    */
   ready(addresses: readonly ReachAddress[]): Promise<void>;
 
-  /** Why pods may have limited connectivity now. */
+  /** What is wrong now. Pods may have limited connectivity then, unless it is ENID_NODE_PORT_MARKS. */
   trouble(): EnidError | undefined;
 
   report(): ReachReport;

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createMemorySandboxes, sandboxesOnDisk } from "../../../src/handoff/cni/index.ts";
+import { isInMemory } from "../../../src/handoff/cni/sandboxes.ts";
 import type { Sandbox } from "../../../src/pool/index.ts";
 import { sandboxesContract } from "../../contracts/sandboxes.ts";
 import { describeAsRoot } from "../../support/root.ts";
@@ -213,5 +214,21 @@ describeAsRoot("sandboxes that are real network namespaces", () => {
     } finally {
       child.kill("SIGKILL");
     }
+  });
+});
+
+describe("a look that waits for nothing", () => {
+  it.each([
+    ["/run/netns/cni-1", true],
+    ["/var/run/netns/cni-1", true],
+    ["/run/netns", true],
+    ["/proc/4711/ns/net", true],
+    ["/proc/self/ns/pid", true],
+    ["/proc/4711/root/mnt/slow", false],
+    ["/run/netns/../../mnt/slow", false],
+    ["/run/user/1000/doc/by-app", false],
+    ["/var/lib/netns/cni-1", false],
+  ])("%s: %s", (path, expected) => {
+    expect(isInMemory(path)).toBe(expected);
   });
 });
