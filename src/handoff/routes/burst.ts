@@ -4,6 +4,8 @@ import { type Clock, sleep } from "../../adapters/index.ts";
 const RECENT_MS = 60;
 const STEP_MS = 5;
 const LONGEST_QUIET_MS = 60;
+/** No ADD waits for others longer, however busy the machine is. */
+const LONGEST_MS = 1_000;
 /**
  * Before the second round of a burst, and before each further one: the more rounds there were, the more is gathered. The
  * pause is at least as many of the round before: where a process takes long, ADDs come slowly too.
@@ -45,19 +47,24 @@ export class Burst {
     }
     const { quietMs, limitMs, rounds } = PAUSES[Math.min(this.#rounds++, PAUSES.length - 1)] ?? PAUSES[0];
     const leastMs = Math.min(LONGEST_QUIET_MS, this.#tookMs * rounds);
-    await this.#quiet(Math.max(quietMs, leastMs), sinceMs + Math.max(limitMs, leastMs));
+    await this.#quiet(Math.max(quietMs, leastMs), Math.max(limitMs, leastMs));
   }
 
-  async #quiet(wantedMs: number, untilMs: number): Promise<void> {
+  /**
+   * Quiet is counted in steps, not in time alone: while the thread stood still, in a commit or the start of a process,
+   * nobody could come, and time that passed so says nothing.
+   */
+  async #quiet(wantedMs: number, limitMs: number): Promise<void> {
+    const [wantedSteps, limitSteps] = [Math.ceil(wantedMs / STEP_MS), Math.ceil(limitMs / STEP_MS)];
+    const untilMs = this.#clock.monotonicMs() + LONGEST_MS;
     let known = this.#comers();
-    let nowMs = this.#clock.monotonicMs();
-    for (let sinceMs = nowMs; nowMs - sinceMs < wantedMs && nowMs < untilMs; ) {
+    for (let step = 0, quiet = 0; quiet < wantedSteps && step < limitSteps; step++) {
       await sleep(this.#clock, STEP_MS);
       // On a busy machine those that came meanwhile are read after the timers.
       for (let turn = 0; turn < 2; turn++) await new Promise<void>((resolve) => this.#clock.nextTurn(resolve));
-      nowMs = this.#clock.monotonicMs();
+      if (this.#clock.monotonicMs() >= untilMs) return;
       const comers = this.#comers();
-      if (comers !== known) sinceMs = nowMs;
+      quiet = comers === known ? quiet + 1 : 0;
       known = comers;
     }
   }
