@@ -7,6 +7,7 @@ const LONGEST = [
   "test/faults/kill.test.ts",
   "test/environments/faults.test.ts",
   "test/daemon/lost-address.test.ts",
+  "test/environments/fixed.test.ts",
   "test/world/seeds-1.test.ts",
   "test/world/seeds-2.test.ts",
   "test/world/weaknesses.test.ts",

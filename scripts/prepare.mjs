@@ -28,7 +28,7 @@ const NODE_MAJOR = 24;
 const NPM_MAJOR = 10;
 const NATIVE = join(ROOT, "native");
 const PLUGIN = join(NATIVE, "bin", "enid-ipam");
-const PURPOSES = ["start", "test", "bench"];
+const PURPOSES = ["start", "test", "test:redis", "bench"];
 
 /** Ten times as fast as importing it. */
 const FIND_BOTO3 = "import importlib.util, sys; sys.exit(importlib.util.find_spec('boto3') is None)";
@@ -101,6 +101,20 @@ const SYSTEM_PROGRAMS = [
     dnf: ["bird"],
     isNeeded: (purpose) => purpose === "test",
     isThere: () => ["bird", "birdc"].every((name) => onPath(name) || isExecutable(join("/usr/sbin", name))),
+  },
+  {
+    why: "Redis, on which the tests run the scripts of the fleet",
+    apt: ["redis-server"],
+    dnf: ["redis"],
+    isNeeded: (purpose) => purpose === "test" || purpose === "test:redis",
+    isThere: () => onPath("redis-server") && onPath("redis-cli"),
+  },
+  {
+    why: "Redis' sentinels, which the tests of fail-overs start",
+    apt: ["redis-sentinel"],
+    dnf: ["redis"],
+    isNeeded: (purpose) => purpose === "test:redis",
+    isThere: () => onPath("redis-sentinel"),
   },
   {
     why: "the CNI project's plugins: ptp and bridge, which the tests let call enid-ipam, and host-local, which the benchmark measures against",

@@ -8,8 +8,10 @@ const entries = Object.entries<ErrorEntry>(catalogue);
 /** Names with the same beginning that are environment variables. */
 const VARIABLES = new Set([
   "ENID_BOOT_ID",
+  "ENID_CONFIGURATION",
   "ENID_LISTEN",
   "ENID_LOG_LEVEL",
+  "ENID_NODE_LABELS",
   "ENID_SOCKET",
   "ENID_STATE_DIR",
   "ENID_TIMEOUT_MS",

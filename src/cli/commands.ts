@@ -6,7 +6,7 @@ export interface CommandEntry {
   readonly load: () => Promise<Command>;
 }
 
-/** Every command, in the order of the help. */
+/** Every command, in the order of the help. One of two words is of the group that the first one names. */
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   run: {
     summary: "Run the daemon that owns this node's pod addresses.",
@@ -52,6 +52,46 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "Print a complete configuration of BIRD for this node.",
     load: async () => (await import("./commands/export.ts")).exportFile,
   },
+  fleet: {
+    summary: "Show and set what the nodes of a fleet share.",
+    load: async () => (await import("./commands/fleet.ts")).fleet,
+  },
+  "fleet nodes": {
+    summary: "Who is there, with what each node has.",
+    load: async () => (await import("./commands/fleet-nodes.ts")).fleetNodes,
+  },
+  "fleet subnets": {
+    summary: "The subnets that nodes use, with what is free in them.",
+    load: async () => (await import("./commands/fleet-nodes.ts")).fleetSubnets,
+  },
+  "fleet top": {
+    summary: "The nodes that stand out: fewest free addresses, most leases, waiting pods or EC2 calls.",
+    load: async () => (await import("./commands/fleet-nodes.ts")).fleetTop,
+  },
+  "fleet budget": {
+    summary: "The fleet's buckets of EC2 calls, and who waits for their tokens.",
+    load: async () => (await import("./commands/fleet-budget.ts")).fleetBudget,
+  },
+  "fleet profiles": {
+    summary: "The settings for all nodes, or for those that match.",
+    load: async () => (await import("./commands/fleet-settings.ts")).fleetProfiles,
+  },
+  "fleet set": {
+    summary: "Put settings into a profile.",
+    load: async () => (await import("./commands/fleet-settings.ts")).fleetSet,
+  },
+  "fleet unset": {
+    summary: "Take settings out of a profile, or the whole profile away.",
+    load: async () => (await import("./commands/fleet-settings.ts")).fleetUnset,
+  },
+  "fleet fixed": {
+    summary: "The addresses that follow their pods: list, show, release, pin.",
+    load: async () => (await import("./commands/fleet-fixed.ts")).fleetFixed,
+  },
+  "fleet announce": {
+    summary: "Say of a node that another IPAM runs on it.",
+    load: async () => (await import("./commands/fleet-announce.ts")).fleetAnnounce,
+  },
   simulate: {
     summary: "Hunt for broken promises in seeded worlds, or try what a fleet would need; nothing real is touched.",
     load: async () => (await import("./commands/simulate.ts")).simulate,
@@ -65,3 +105,23 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./commands/version.ts")).version,
   },
 };
+
+/** The commands of the group, by their second word. */
+export function commandsOf(group: string): readonly (readonly [string, CommandEntry])[] {
+  return Object.entries(COMMANDS).flatMap(([name, entry]) =>
+    name.startsWith(`${group} `) ? [[name.slice(group.length + 1), entry] as const] : [],
+  );
+}
+
+/** The command that the words begin with, and what follows it. Undefined: there is none. */
+export function findCommand(
+  words: readonly string[],
+): { readonly entry: CommandEntry; readonly rest: readonly string[] } | undefined {
+  const [first = "", second = ""] = words;
+  const both = `${first} ${second}`;
+  if (Object.hasOwn(COMMANDS, both)) return { entry: COMMANDS[both] as CommandEntry, rest: words.slice(2) };
+  if (!first.includes(" ") && Object.hasOwn(COMMANDS, first)) {
+    return { entry: COMMANDS[first] as CommandEntry, rest: words.slice(1) };
+  }
+  return undefined;
+}

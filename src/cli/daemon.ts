@@ -2,8 +2,9 @@ import { hostname } from "node:os";
 import path from "node:path";
 import fastify, { type FastifyInstance } from "fastify";
 import type { Cancel, Clock, Random } from "../adapters/index.ts";
-import type { Environment } from "../configuration/index.ts";
+import type { Environment, Settings } from "../configuration/index.ts";
 import { coerceError, EnidError } from "../errors.ts";
+import type { FleetNode } from "../fleet/index.ts";
 import {
   cniRoutes,
   deletionFiles,
@@ -19,11 +20,15 @@ import {
   type Provider,
   type Reach,
   type Sandboxes,
+  type StoredState,
+  settingsAtStart,
 } from "../manager/index.ts";
 import { openSqliteStore } from "../state/index.ts";
 import { healthRoutes, type NodeTelemetry } from "../telemetry/index.ts";
 import { feedConfiguration, readOffer } from "./configuration-feed.ts";
 import { controlRoutes } from "./control-routes.ts";
+import { documentOf } from "./fleet/announcing.ts";
+import type { DaemonFleet } from "./fleet-node.ts";
 import { type ListenAddress, listenText } from "./listen-address.ts";
 import { STATE_FILE } from "./overrides.ts";
 import { VERSION } from "./version.ts";
@@ -39,11 +44,13 @@ export interface DaemonOptions {
   /** Identity of this boot of the machine. */
   readonly bootId: string;
   /** The provider of the environment that the settings, or the pods that the state holds, put the node in. */
-  readonly createProvider: (environment: Environment) => Provider | Promise<Provider>;
+  readonly createProvider: (environment: Environment, fleet: FleetNode | undefined) => Provider | Promise<Provider>;
   /** What makes pod addresses reachable on this node. Absent = nothing does, or somebody else. */
   readonly reaches?: (environment: Environment) => readonly Reach[];
   /** How sandboxes are looked at. Absent = they are not. */
   readonly sandboxes?: Sandboxes;
+  /** Labels of the node, which profiles of the fleet match. Absent = none. */
+  readonly nodeLabels?: Readonly<Record<string, string>>;
   /** From one look at the configuration file to the next; by default that of the watch. */
   readonly pollMs?: number;
   readonly telemetry: NodeTelemetry;
@@ -70,11 +77,12 @@ export interface Daemon {
  */
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const { clock, telemetry, socket } = options;
-  const { manager, first } = await composeManager(options);
+  const { manager, first, fleet } = await composeManager(options);
   const servers: Servers = {};
   try {
     telemetry.watch({ status: () => manager.status(), loopAgeMs: () => manager.tickAgeMs() });
     await startManager(manager, first);
+    fleet?.node.registry.start(documentOf(manager, telemetry, clock));
     const queue = deletionFiles(deletionFolder(socket));
     const deletions = { queue, service: manager, telemetry, clock };
     await replayDeletions(deletions).catch((thrown) => tellUnreadable(telemetry, queue.folder, thrown));
@@ -87,31 +95,58 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       async stop(graceMs) {
         stopFeed();
         await deletionWatch.stop();
-        await stopAll(manager, servers, graceMs);
+        await stopAll(manager, servers, graceMs, fleet);
       },
     };
   } catch (thrown) {
-    await stopAll(manager, servers, 0);
+    await stopAll(manager, servers, 0, fleet);
     throw thrown;
   }
 }
 
-async function composeManager(options: DaemonOptions): Promise<{ manager: Manager; first: ConfigurationOffer }> {
+interface Composed {
+  readonly manager: Manager;
+  readonly first: ConfigurationOffer;
+  readonly fleet: DaemonFleet | undefined;
+}
+
+async function composeManager(options: DaemonOptions): Promise<Composed> {
   const { clock, random, telemetry, bootId } = options;
   const store = openSqliteStore({ file: path.join(options.stateDir, STATE_FILE), clock });
+  let fleet: DaemonFleet | undefined;
   try {
     const first = await readOffer(options.configurationFile);
-    const environment = environmentAtStart(store.load(), first, bootId);
-    const provider = await options.createProvider(environment);
+    const state = store.load();
+    const environment = environmentAtStart(state, first, bootId);
+    fleet = await startFleet(state, first, options);
+    const provider = await options.createProvider(environment, fleet?.node);
     const reaches = options.reaches?.(environment) ?? [];
     const { sandboxes } = options;
     const nodeName = hostname();
-    const own = { provider, store, clock, random, telemetry, bootId, nodeName, reaches };
-    return { manager: new Manager(sandboxes === undefined ? own : { ...own, sandboxes }), first };
+    const nodeLabels = options.nodeLabels ?? {};
+    const own = { provider, store, clock, random, telemetry, bootId, nodeName, nodeLabels, reaches };
+    const settingsChanged = ({ values }: Settings) => fleet?.settingsChanged(values);
+    const shared = { ...own, settingsChanged, fleet: fleet?.node };
+    return { manager: new Manager(sandboxes === undefined ? shared : { ...shared, sandboxes }), first, fleet };
   } catch (thrown) {
+    await fleet?.stop();
     await store.close();
     throw thrown;
   }
+}
+
+/** Undefined without servers in the settings; then none of its code is loaded. It connects while the rest starts. */
+async function startFleet(
+  state: StoredState,
+  first: ConfigurationOffer,
+  { clock, random, telemetry }: DaemonOptions,
+): Promise<DaemonFleet | undefined> {
+  const values = settingsAtStart(state, first)?.values;
+  if (values === undefined || values.redis.length === 0) return undefined;
+  const { DaemonFleet } = await import("./fleet-node.ts");
+  const fleet = new DaemonFleet({ values, clock, random, telemetry, nodeName: hostname() });
+  await fleet.start();
+  return fleet;
 }
 
 async function startManager(manager: Manager, first: ConfigurationOffer): Promise<void> {
@@ -200,10 +235,17 @@ function feed(manager: Manager, first: ConfigurationOffer, options: DaemonOption
   });
 }
 
-async function stopAll(manager: Manager, { socket, health }: Servers, graceMs: number): Promise<void> {
+async function stopAll(
+  manager: Manager,
+  { socket, health }: Servers,
+  graceMs: number,
+  fleet: DaemonFleet | undefined,
+): Promise<void> {
   // The socket goes first: a plugin that finds none queues its DEL and succeeds, which beats an answer that fails.
   const closing = socket?.close();
   await manager.stop(graceMs);
+  // After the last call of the cloud, which may have needed a token.
+  await fleet?.stop();
   socket?.server.closeAllConnections();
   await closing;
   // Health goes last: until then /readyz says that the node is stopping.

@@ -2,7 +2,7 @@ import { systemClock } from "../adapters/index.ts";
 import { coerceError, EnidError } from "../errors.ts";
 import { parseArguments } from "./arguments.ts";
 import type { FlagDefinitions, FlagValues } from "./command.ts";
-import { COMMANDS } from "./commands.ts";
+import { COMMANDS, commandsOf, findCommand } from "./commands.ts";
 import { commandHelp, generalHelp } from "./help.ts";
 import { type Output, standardOutput } from "./output.ts";
 import { closest } from "./suggest.ts";
@@ -35,12 +35,18 @@ async function dispatch(
   if (first === "--help" || first === "-h") return print(output, generalHelp());
   if (first === "--version" || first === "-V") return dispatch(["version", ...rest], environment, output);
   if (first === "help") {
-    return rest[0] === undefined ? print(output, generalHelp()) : dispatch([rest[0], "--help"], environment, output);
+    if (rest[0] === undefined) return print(output, generalHelp());
+    const found = findCommand(rest);
+    const words = found === undefined ? rest.slice(0, 1) : rest.slice(0, rest.length - found.rest.length);
+    return dispatch([...words, "--help"], environment, output);
   }
-  const entry = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined;
-  if (entry === undefined) throw unknownCommand(first);
-  const command = await entry.load();
-  const { flags, positionals, help } = parseArguments(command, rest, environment);
+  const found = findCommand(argv);
+  if (found === undefined) throw unknownCommand(first);
+  if (rest[0] === "help" && commandsOf(first).length > 0) {
+    return dispatch(["help", first, ...rest.slice(1)], environment, output);
+  }
+  const command = await found.entry.load();
+  const { flags, positionals, help } = parseArguments(command, found.rest, environment);
   if (help) return print(output, commandHelp(command));
   return command.run({
     flags: flags as FlagValues<FlagDefinitions>,
@@ -57,7 +63,10 @@ function print(output: Output, text: string): number {
 }
 
 function unknownCommand(written: string): EnidError {
-  const meant = closest(written, Object.keys(COMMANDS));
+  const meant = closest(
+    written,
+    Object.keys(COMMANDS).filter((name) => !name.includes(" ")),
+  );
   const suggestion = meant === undefined ? "" : `; did you mean ${meant}?`;
   const what = written.startsWith("-") ? "flag" : "command";
   return new EnidError("ENID_USAGE", {

@@ -81,7 +81,7 @@ async function settingsAfter(state: StoredState, wanted: OverrideChange): Promis
   const stored = state.configuration;
   const configuration =
     stored === undefined ? undefined : readConfiguration(new TextEncoder().encode(stored.text), stored.file);
-  const settings = effectiveSettings(configuration, overrides);
+  const settings = effectiveSettings(configuration, overrides, state.profiles);
   if (wanted.kind === "override-remove") return settings;
   const [problem] = checkSettings(settings);
   if (problem === undefined) return settings;

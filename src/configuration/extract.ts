@@ -48,7 +48,7 @@ export function extract(document: JsonDocument, section: Section): Configuration
     }
   }
   if (!SECTIONS.some((name) => Object.hasOwn(section.value, name))) {
-    const message = 'the file has none of "eni", "ipam" and "bgp": every setting has its default';
+    const message = 'the file has none of "eni", "ipam", "bgp" and "fleet": every setting has its default';
     notices.push({ place: document.place(section.pointer), message });
   }
   for (const [ids, tags] of IDS_OVER_TAGS) {
@@ -91,6 +91,11 @@ function unusedNotices(
   if (bgp !== undefined && Object.keys(bgp).length > 0 && (values.asn ?? 0) === 0) {
     const place = document.keyPlace(`${section.pointer}/bgp`);
     notices.push({ place, message: '"bgp" is not used: it has no "asn", so enid writes nothing for BIRD' });
+  }
+  const fleet = asObject(section.value.fleet);
+  if (fleet !== undefined && Object.keys(fleet).length > 0 && (values.redis ?? []).length === 0) {
+    const place = document.keyPlace(`${section.pointer}/fleet`);
+    notices.push({ place, message: '"fleet" is not used: it has no "redis", so the node works alone' });
   }
   return notices;
 }

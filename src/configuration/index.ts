@@ -3,6 +3,15 @@ export { type ActualFacts, compareFacts, type FactDifference } from "./facts.ts"
 export { isMissing, readConfigurationBytes, readConfigurationFile } from "./file.ts";
 export { type Override, parseOverride, settingName } from "./overrides.ts";
 export type { Problem } from "./problems.ts";
+export {
+  DEFAULT_PROFILE,
+  type Profile,
+  type ProfileSubject,
+  profileProblems,
+  profileSettingNames,
+  profilesFor,
+  whyNotInProfile,
+} from "./profiles.ts";
 export { readConfiguration } from "./read.ts";
 export { renderKeyTables, updateKeyTables } from "./reference.ts";
 export { gatewayOf, IPV6_WINDOW, reservedIn } from "./reserved.ts";
@@ -16,7 +25,6 @@ export {
   originText,
   overrideProblems,
   prefixModeOf,
-  type SettingProblem,
   type SettingsSelection,
   selectionOf,
 } from "./settings.ts";

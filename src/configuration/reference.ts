@@ -1,11 +1,11 @@
-import { type KeySchema, keySchemas, SECTIONS, type SectionName, uplinkKeys } from "./schema.ts";
+import { type KeySchema, keySchemas, type PartKey, partKeys, SECTIONS, type SectionName } from "./schema.ts";
 
 const BEGIN = "<!-- keys: generated from schemas/ by `npm run docs`; do not edit -->";
 const END = "<!-- /keys -->";
 
 /** The tables of all keys of the sections as Markdown, rendered from the schemas. */
 export function renderKeyTables(): string {
-  return [...SECTIONS.map(renderSection), renderUplinks()].join("\n\n");
+  return [...SECTIONS.map(renderSection), ...renderParts()].join("\n\n");
 }
 
 /** docs/configuration.md with its tables of keys rendered anew. Throws a TypeError when the document has no place for them. */
@@ -39,18 +39,16 @@ function renderSection(section: SectionName): string {
   return parts.filter((part) => part !== "").join("\n\n");
 }
 
-function renderUplinks(): string {
-  const rows = uplinkKeys.map(
+function renderParts(): string[] {
+  return Object.entries(partKeys).map(([name, keys]) => renderPart(`### Keys of ${name}`, keys));
+}
+
+function renderPart(heading: string, keys: readonly PartKey[]): string {
+  const rows = keys.map(
     ({ key, required, allowed, examples, description }) =>
       `| \`${key}\` | ${allowed} | ${required ? "yes" : "no"} | ${examples.map(code).join(", ")} | ${description} |`,
   );
-  return [
-    "### Keys of an uplink",
-    "",
-    "| key | allowed | needed | example | meaning |",
-    "|---|---|---|---|---|",
-    ...rows,
-  ].join("\n");
+  return [heading, "", "| key | allowed | needed | example | meaning |", "|---|---|---|---|---|", ...rows].join("\n");
 }
 
 function table(heading: string, keys: readonly KeySchema[]): string {

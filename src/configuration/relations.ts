@@ -1,3 +1,4 @@
+import { FLEET_RELATED, fleetRelations } from "./fleet-relations.ts";
 import { contains, type IpFamily, type IpRange, parseAddress, parseRange } from "./ip-range.ts";
 import { isForPods, podAddressesIn } from "./reserved.ts";
 import type { SettingName, SettingValues } from "./types.ts";
@@ -22,12 +23,13 @@ export const RELATED = [
   "uplinks",
   "asn",
   "bfd",
+  ...FLEET_RELATED,
 ] as const satisfies SettingName[];
 
 type Values = Pick<SettingValues, (typeof RELATED)[number]>;
 
 /**
- * What is wrong between ranges, families, excluded addresses and BGP. `isSaid`: whether a file or an override says the
+ * What is wrong between ranges, families, excluded addresses, BGP, fixed addresses and the fleet. `isSaid`: whether a file or an override says the
  * setting, so that the words can blame what somebody wrote.
  */
 export function relations(values: Values, isSaid: (name: SettingName) => boolean): Relation[] {
@@ -38,6 +40,7 @@ export function relations(values: Values, isSaid: (name: SettingName) => boolean
     ...routersAmongPods(values),
     ...uplinksWithoutAsn(values),
     ...farWithoutAddress(values),
+    ...fleetRelations(values),
   ];
 }
 
@@ -67,7 +70,8 @@ function familiesWithoutRange(values: Values, isSaid: boolean): Relation[] {
 }
 
 function excludedOutside(values: Values): Relation[] {
-  const ranges = values.podCIDRs.flatMap(rangesOf);
+  const named = [...values.podCIDRs, ...values.fixed.flatMap(({ addresses = [] }) => addresses)];
+  const ranges = named.flatMap(rangesOf);
   return values["excluded-addresses"].flatMap((entry, at): Relation[] => {
     const [excluded] = rangesOf(entry);
     if (excluded === undefined || ranges.some((range) => contains(range, excluded))) return [];
@@ -76,7 +80,7 @@ function excludedOutside(values: Values): Relation[] {
       return [{ ...base, what: () => "is of no range of the node's own; allowed is it beside podCIDRs only" }];
     }
     const what = (where: string) =>
-      `is not within ${where}; allowed are addresses of ${values.podCIDRs.join(", ")}, and ranges within one of them`;
+      `is not within ${where}; allowed are addresses of ${named.join(", ")}, and ranges within one of them`;
     return [{ ...base, other: "podCIDRs", what }];
   });
 }

@@ -3,12 +3,13 @@ import bgp from "../../schemas/bgp.schema.json" with { type: "json" };
 import definitions from "../../schemas/definitions.schema.json" with { type: "json" };
 import eni from "../../schemas/eni.schema.json" with { type: "json" };
 import eniConfiguration from "../../schemas/eni-configuration.schema.json" with { type: "json" };
+import fleet from "../../schemas/fleet.schema.json" with { type: "json" };
 import ipam from "../../schemas/ipam.schema.json" with { type: "json" };
 import networkConfiguration from "../../schemas/network-configuration.schema.json" with { type: "json" };
 import networkConfigurationList from "../../schemas/network-configuration-list.schema.json" with { type: "json" };
 import type { SettingName } from "./types.ts";
 
-/** What a key of `eni`, `ipam` or `bgp` is to enid; the annotation "x-enid" in the schemas. */
+/** What a key of `eni`, `ipam`, `bgp` or `fleet` is to enid; the annotation "x-enid" in the schemas. */
 export type Role =
   /** A setting: it has a default, an origin, and can be overridden. */
   | "setting"
@@ -20,7 +21,7 @@ export type Role =
   | "unread"
   | "other";
 
-/** One key of `eni`, `ipam` or `bgp` as the schema describes it. */
+/** One key of `eni`, `ipam`, `bgp` or `fleet` as the schema describes it. */
 export interface KeySchema {
   readonly section: SectionName;
   readonly key: string;
@@ -35,10 +36,10 @@ export interface KeySchema {
   readonly type: "integer" | "boolean" | "array" | "object" | "string" | undefined;
 }
 
-export type SectionName = "eni" | "ipam" | "bgp";
+export type SectionName = "eni" | "ipam" | "bgp" | "fleet";
 
 /** The sections that enid reads. */
-export const SECTIONS: readonly SectionName[] = ["eni", "ipam", "bgp"];
+export const SECTIONS: readonly SectionName[] = ["eni", "ipam", "bgp", "fleet"];
 
 interface Definition {
   readonly title: string;
@@ -64,11 +65,16 @@ function keysOf(section: SectionName, schema: { readonly properties: object }): 
   });
 }
 
-/** All keys of `eni`, `ipam` and `bgp`, in the order of the schemas. */
-export const keySchemas: readonly KeySchema[] = [...keysOf("eni", eni), ...keysOf("ipam", ipam), ...keysOf("bgp", bgp)];
+/** All keys of `eni`, `ipam`, `bgp` and `fleet`, in the order of the schemas. */
+export const keySchemas: readonly KeySchema[] = [
+  ...keysOf("eni", eni),
+  ...keysOf("ipam", ipam),
+  ...keysOf("bgp", bgp),
+  ...keysOf("fleet", fleet),
+];
 
-/** A key of an uplink as the schema describes it. */
-export interface UplinkKey {
+/** A key of an object within a setting, as the schema describes it. */
+export interface PartKey {
   readonly key: string;
   readonly required: boolean;
   readonly allowed: string;
@@ -76,22 +82,44 @@ export interface UplinkKey {
   readonly examples: readonly unknown[];
 }
 
-export const uplinkKeys: readonly UplinkKey[] = Object.entries(definitions.$defs.uplink.properties).map(
-  ([key, property]) => ({
+interface Part {
+  readonly required: readonly string[];
+  readonly properties: Readonly<
+    Record<
+      string,
+      {
+        readonly title?: string;
+        readonly $ref?: string;
+        readonly description: string;
+        readonly examples: readonly unknown[];
+      }
+    >
+  >;
+}
+
+/** The objects that settings are made of, by what they are called. */
+export const partKeys: Readonly<Record<string, readonly PartKey[]>> = {
+  "an uplink": keysOfPart(definitions.$defs.uplink),
+  "a rule of `fixed`": keysOfPart(definitions.$defs.fixedRule),
+  "a bucket of `budget-buckets`": keysOfPart(definitions.$defs.budgetBucket),
+};
+
+function keysOfPart({ properties, required }: Part): readonly PartKey[] {
+  return Object.entries(properties).map(([key, { title, $ref = "", description, examples }]) => ({
     key,
-    required: definitions.$defs.uplink.required.includes(key),
-    allowed: "title" in property ? property.title : (DEFINITIONS[property.$ref.replace(/^.*\//, "")]?.title ?? ""),
-    description: property.description,
-    examples: property.examples,
-  }),
-);
+    required: required.includes(key),
+    allowed: title ?? DEFINITIONS[$ref.replace(/^.*\//, "")]?.title ?? "",
+    description,
+    examples,
+  }));
+}
 
 /** Keys that a configuration of cilium-cni may have, the sections among them: CNI's and Cilium's. */
 export const pluginKeys: readonly string[] = Object.keys(networkConfiguration.properties);
 
 const settingKeys = new Map(keySchemas.filter(({ role }) => role === "setting").map((schema) => [schema.key, schema]));
 
-/** Names of all settings: those of `eni`, of `ipam`, of `bgp`. The test of the schemas holds them equal to SettingValues. */
+/** Names of all settings: those of `eni`, of `ipam`, of `bgp`, of `fleet`. The test of the schemas holds them equal to SettingValues. */
 export const settingNames: readonly SettingName[] = [...settingKeys.keys()] as SettingName[];
 
 export function isSettingName(text: string): text is SettingName {
@@ -148,6 +176,7 @@ function makeAjv(): Ajv2020 {
     eni,
     ipam,
     bgp,
+    fleet,
     networkConfiguration,
     networkConfigurationList,
     eniConfiguration,

@@ -7,7 +7,7 @@ import type { Notice } from "./types.ts";
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** The part of the file that enid reads: the object that holds `eni`, `ipam` and `bgp`. */
+/** The part of the file that enid reads: the object that holds `eni`, `ipam`, `bgp` and `fleet`. */
 export interface Section {
   readonly form: "single" | "list";
   readonly pointer: string;
@@ -21,7 +21,7 @@ export interface Section {
 
 const PLUGIN_TYPE = "cilium-cni";
 /** For "allowed are ...". */
-const SECTIONS_TEXT = '"eni", "ipam" and "bgp"';
+const SECTIONS_TEXT = '"eni", "ipam", "bgp" and "fleet"';
 
 /** Finds the part as Cilium does, and says what of the file would be lost that way. `document` holds an object. */
 export function findSection(document: JsonDocument): Section {
@@ -116,7 +116,9 @@ function missedEntries(document: JsonDocument, root: JsonObject, plugins: readon
     const pointer = `/plugins/${at}`;
     const misspelt = typeof type === "string" && editDistance(plain(type), plain(PLUGIN_TYPE)) <= 2;
     // Other plugins have an "ipam", too.
-    const lost = (["eni", "bgp"] as const).find((name) => Object.hasOwn(plugin, name) && !Object.hasOwn(root, name));
+    const lost = (["eni", "bgp", "fleet"] as const).find(
+      (name) => Object.hasOwn(plugin, name) && !Object.hasOwn(root, name),
+    );
     if (!misspelt && lost === undefined) return [];
     if (type === undefined) {
       const what = `the entry has no "type", so its "${lost}" would be lost; allowed is "${PLUGIN_TYPE}"`;

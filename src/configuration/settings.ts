@@ -1,32 +1,51 @@
 import { defaultSettings } from "./defaults.ts";
 import { partAt, positionText, printable } from "./problems.ts";
+import { countsInProfile, type Profile } from "./profiles.ts";
 import { relations } from "./relations.ts";
 import { isSettingName, settingErrors, settingNames, settingSchema } from "./schema.ts";
-import type { Configuration, Origin, SettingName, Settings, SettingValues } from "./types.ts";
+import type { Configuration, Origin, SettingName, SettingProblem, Settings, SettingValues } from "./types.ts";
 import { canonical, valueFaults } from "./value-faults.ts";
 
 /** Overrides as the state keeps them, by setting name. */
 export type Overrides = Readonly<Record<string, { readonly value: unknown; readonly setAtMs: number }>>;
 
 /**
- * The settings that hold: a default, unless the file says otherwise, unless an override does. Never throws: an override
- * that this version does not know or allow has no effect, and `overrideProblems` names it.
+ * The settings that hold: a default, unless a profile of the fleet says otherwise, unless the file does, unless an override
+ * does. `profiles` are the node's own, those that count less first. Never throws: an override or a value of a profile that
+ * this version does not know or allow has no effect, and `overrideProblems` and `profileProblems` name it.
  */
-export function effectiveSettings(configuration: Configuration | undefined, overrides: Overrides): Settings {
-  const entries = settingNames.map((name): [SettingName, unknown, Origin] => {
+export function effectiveSettings(
+  configuration: Configuration | undefined,
+  overrides: Overrides,
+  profiles: readonly Profile[] = [],
+): Settings {
+  const own = (name: SettingName): readonly [unknown, Origin] | undefined => {
     const override = ownOverride(overrides, name);
     if (override !== undefined)
-      return [name, canonical(name, override.value), { kind: "override", setAtMs: override.setAtMs }];
+      return [canonical(name, override.value), { kind: "override", setAtMs: override.setAtMs }];
     const value = configuration?.values[name];
     const place = configuration?.places[name];
-    if (value !== undefined && place !== undefined) return [name, value, { kind: "file", place }];
-    return [name, defaultSettings[name], { kind: "default" }];
+    return value !== undefined && place !== undefined ? [value, { kind: "file", place }] : undefined;
+  };
+  const [ranges = defaultSettings.podCIDRs] = own("podCIDRs") ?? [];
+  const hasRanges = Array.isArray(ranges) && ranges.length > 0;
+  const entries = settingNames.map((name): [SettingName, unknown, Origin] => {
+    // What a profile says of EC2 is for the nodes there; one fleet may have both kinds.
+    const others = hasRanges && isOfEc2(name) ? [] : profiles;
+    const [value, origin] = own(name) ?? ofProfiles(others, name) ?? [defaultSettings[name], { kind: "default" }];
+    return [name, value, origin];
   });
   return {
     // Each value passed the schema of its name, or is the default of it.
     values: Object.fromEntries(entries.map(([name, value]) => [name, value])) as unknown as SettingValues,
     origins: Object.fromEntries(entries.map(([name, , origin]) => [name, origin])) as Record<SettingName, Origin>,
   };
+}
+
+function ofProfiles(profiles: readonly Profile[], name: SettingName): readonly [unknown, Origin] | undefined {
+  const profile = profiles.findLast(({ values }) => Object.hasOwn(values, name) && countsInProfile(name, values[name]));
+  if (profile === undefined) return undefined;
+  return [canonical(name, profile.values[name]), { kind: "fleet", profile: profile.name }];
 }
 
 function ownOverride(overrides: Overrides, name: SettingName): Overrides[string] | undefined {
@@ -37,13 +56,6 @@ function ownOverride(overrides: Overrides, name: SettingName): Overrides[string]
 
 function isAllowed(name: SettingName, value: unknown): boolean {
   return settingErrors(name, value).length === 0 && valueFaults(name, value).length === 0;
-}
-
-/** Something that settings cannot be, or cannot be together. */
-export interface SettingProblem {
-  readonly names: readonly string[];
-  /** A sentence with the values, their origins, and what is allowed. */
-  readonly message: string;
 }
 
 /** Stored overrides that have no effect, because this version of enid does not know the setting or allow the value. */
@@ -139,8 +151,9 @@ function isEmpty(value: unknown): boolean {
   return value === "" || (typeof value === "object" && value !== null && Object.keys(value).length === 0);
 }
 
-/** "default", "file /etc/…:3:14" or "override". */
+/** "default", "fleet profile web", "file /etc/…:3:14" or "override". */
 export function originText(origin: Origin): string {
+  if (origin.kind === "fleet") return `fleet profile ${origin.profile}`;
   return origin.kind === "file" ? `file ${positionText(origin.place)}` : origin.kind;
 }
 

@@ -21,6 +21,12 @@ export interface SettingValues {
   readonly "release-excess": boolean;
   /** enid's own: seconds for which addresses must have been beyond the watermarks before they are given back. */
   readonly "release-delay-seconds": number;
+  /** enid's own: pods that keep their address for life. */
+  readonly fixed: readonly FixedRule[];
+  /** enid's own: pods may ask for a fixed address by annotation. */
+  readonly "fixed-annotations": boolean;
+  /** enid's own: seconds for which a fixed address is kept after its pod, where no rule says otherwise; 0 = for ever. */
+  readonly "fixed-keep-seconds": number;
   // eni
   readonly "first-interface-index": number;
   readonly "security-groups": readonly string[];
@@ -41,6 +47,8 @@ export interface SettingValues {
   readonly "cluster-name": string;
   /** enid's own: the cloud calls of a start with a known state are spread over as many seconds. */
   readonly "start-jitter-seconds": number;
+  /** enid's own: those of a start without a known state, where the node is in no fleet. */
+  readonly "first-start-jitter-seconds": number;
   // bgp, all enid's own
   /** The node's autonomous system; 0 = BIRD announces nothing for enid. */
   readonly asn: number;
@@ -53,6 +61,50 @@ export interface SettingValues {
   readonly "bird-include-file": string;
   /** BIRD's control socket, for birdc. */
   readonly "bird-control-socket": string;
+  // fleet, all enid's own
+  /** Name of the fleet: nodes of one name share everything. */
+  readonly "fleet-name": string;
+  /** Servers as "host:port"; empty = no fleet. */
+  readonly redis: readonly string[];
+  readonly "redis-kind": "single" | "sentinel" | "cluster";
+  /** Name of the master that the sentinels watch. */
+  readonly "redis-master": string;
+  readonly "redis-username": string;
+  /** File that holds the password, mode 0600; empty = none. */
+  readonly "redis-password-file": string;
+  readonly "sentinel-password-file": string;
+  readonly "redis-tls": boolean;
+  /** PEM files; empty = those of the system, or none. */
+  readonly "redis-ca-file": string;
+  readonly "redis-certificate-file": string;
+  readonly "redis-key-file": string;
+  /** Replicas that must have a write of a fixed address before it counts. */
+  readonly "redis-replica-acks": number;
+  /** Percent of each of the account's buckets that is left to others. */
+  readonly "budget-reserved-percent": number;
+  /** Buckets that are not AWS's defaults, by EC2 action. */
+  readonly "budget-buckets": Readonly<
+    Record<string, { readonly capacity: number; readonly "refill-per-second": number }>
+  >;
+}
+
+/** Names pods whose address is fixed. The first rule that fits a pod is the pod's. */
+export interface FixedRule {
+  /** `*` stands for any characters. */
+  readonly namespace: string;
+  /** Name of the pod, `*` for any characters. One of `pod` and `stateful-set`. */
+  readonly pod?: string;
+  /** Name of a StatefulSet: its pods are NAME-0, NAME-1, and so on. */
+  readonly "stateful-set"?: string;
+  /** Of the StatefulSet: "0-4,7". Absent = all. */
+  readonly ordinals?: string;
+  /** Seconds for which the address is kept after its pod; 0 = for ever. Absent = fixed-keep-seconds. */
+  readonly "keep-seconds"?: number;
+  /**
+   * Ranges that their addresses come from: on-premises they must be named, and be in no node's podCIDRs. On AWS absent = the
+   * allowed subnets.
+   */
+  readonly addresses?: readonly string[];
 }
 
 /** A router that the node has a BGP session with. */
@@ -75,8 +127,17 @@ export type SettingName = keyof SettingValues;
 /** Where a value comes from. */
 export type Origin =
   | { readonly kind: "default" }
+  /** The fleet's profile of that name (docs/fleet.md). */
+  | { readonly kind: "fleet"; readonly profile: string }
   | { readonly kind: "file"; readonly place: Place }
   | { readonly kind: "override"; readonly setAtMs: number };
+
+/** Something that settings cannot be, or cannot be together. */
+export interface SettingProblem {
+  readonly names: readonly string[];
+  /** A sentence with the values, their origins, and what is allowed. */
+  readonly message: string;
+}
 
 /** A place in a file. Line and column count from 1. */
 export interface Place {

@@ -1,6 +1,8 @@
+import { canonicalRule, fixedFaults } from "./fixed-rules.ts";
 import { formatAddress, formatRange, isSingle, parseAddress, parseRange } from "./ip-range.ts";
 import { excludedFaults, rangeFaults } from "./pod-cidrs.ts";
 import type { ValueFault } from "./problems.ts";
+import { canonicalServer, serverFaults } from "./redis-servers.ts";
 import { settingErrors } from "./schema.ts";
 import type { BgpUplink, SettingName } from "./types.ts";
 import { uplinkFaults } from "./uplinks.ts";
@@ -16,6 +18,10 @@ export function valueFaults(name: SettingName, value: unknown): ValueFault[] {
       return uplinkFaults(wellFormed(name, value));
     case "router-id":
       return routerIdFaults(value);
+    case "fixed":
+      return fixedFaults(wellFormed(name, value));
+    case "redis":
+      return serverFaults(wellFormed(name, value));
     default:
       return [];
   }
@@ -44,6 +50,10 @@ export function canonical(name: string, value: unknown): unknown {
       return value.map(canonicalPart);
     case "uplinks":
       return value.map(canonicalUplink);
+    case "fixed":
+      return value.map(canonicalRule);
+    case "redis":
+      return value.map(canonicalServer);
     default:
       return value;
   }

@@ -1,5 +1,6 @@
 import { cloudErrors } from "./cloud.ts";
 import type { ErrorEntry } from "./entry.ts";
+import { fixedErrors } from "./fixed.ts";
 
 export type { ErrorEntry } from "./entry.ts";
 
@@ -184,6 +185,44 @@ export const catalogue = {
       "Install nftables. Pods are not affected; a node port that kube-proxy serves may not answer for a pod on a secondary interface.",
     exit: 1,
   },
+  ENID_FLEET_AWAY: {
+    message: "the fleet's store cannot be asked: {detail}",
+    remedy:
+      "Pods go on being served; nothing moves until it is back. `enid fleet nodes` and the section fleet of `enid status` show the connection; docs/fleet.md says what happens meanwhile.",
+    cni: RETRY,
+    exit: 1,
+  },
+  ENID_FLEET_NONE: {
+    message: "no fleet is configured: {detail}",
+    remedy:
+      'Name a file whose section fleet has the servers, with --configuration or ENID_CONFIGURATION: "fleet": {"redis": ["HOST:PORT"]} (docs/fleet.md).',
+    exit: 1,
+  },
+  ENID_FLEET_PROFILES: {
+    message: "the fleet's profiles cannot be in force on this node: {detail}",
+    remedy:
+      "What was in force before stays. Correct the profile (`enid fleet profiles`, `enid fleet set`), or say what it contradicts otherwise on this node.",
+    exit: 1,
+  },
+  ENID_FLEET_RESTART: {
+    message: "settings of the fleet wait for a restart: {detail}",
+    remedy: "Restart enid; no pod notices. Until then the node goes on as it was started.",
+    exit: 1,
+  },
+  ENID_FLEET_FILE: {
+    message: "the file {file} of {setting} cannot be used: {detail}",
+    remedy:
+      "Passwords are one line; certificates and keys are PEM. Passwords and keys belong to enid's user or root, with mode 0600 or 0640. enid looks again by itself.",
+    exit: 1,
+  },
+  ENID_FLEET_FAILED: {
+    message: "the fleet's store refused {step}: {detail}",
+    remedy:
+      "The user of the store needs the commands that docs/fleet.md lists; the server is Redis 6.2 or newer, or Valkey.",
+    cni: RETRY,
+    exit: 1,
+  },
+  ...fixedErrors,
   ENID_BIRD: {
     message: "BIRD does not announce this node as it should: {detail}",
     remedy: "`birdc show protocols` and BIRD's log say more; docs/bird.md says how enid and BIRD work together.",

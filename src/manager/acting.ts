@@ -45,6 +45,8 @@ export interface ActorOptions {
   readonly outdated: () => void;
   /** An outcome was unknown: what EC2 has is looked at again, later. */
   readonly lookLater: () => void;
+  /** Whether this node may remove what others of the cluster left behind, now. */
+  readonly maySweep: (clusterName: string) => boolean;
   /** A subnet has less than EC2 said: it should be asked before the next plan is carried out. */
   readonly distrustSubnets: () => void;
 }
@@ -98,6 +100,8 @@ export class Actor {
       telemetry.event({ name: "intent-dropped", level: "error", message, fields: { intent: intent.id, cidr } });
       return false;
     }
+    // The time of a fixed address was over when its step began.
+    for (const { block } of blocks) node.pool.keep(block.cidr, false);
     // After the wall clock was set back an address may still cool whose cooling had ended.
     for (const { block, cooling } of blocks) {
       if (cooling > 0) node.pool.setBlockUsable(block.cidr, false);
@@ -106,14 +110,14 @@ export class Actor {
     return true;
   }
 
-  /** Starts the step unless its interface is busy. Answers whether it was started. */
-  begin(step: Step): boolean {
+  /** Starts the step unless its interface is busy. Answers whether it was started. `about`: who is told what becomes of it. */
+  begin(step: Step, about: Pick<RunningIntent, "keepsFor" | "brought" | "failed"> = {}): boolean {
     const { node, activities, clock } = this.#options;
     if ("interfaceId" in step && node.isBusy(step.interfaceId)) return false;
     if (!this.#permits(step)) return false;
     const nowMs = clock.nowMs();
     const intent = this.#intentOf(step, nowMs);
-    const running: RunningIntent = { intent, state: "running", sinceMs: nowMs, nextTryMs: 0, tries: 0 };
+    const running: RunningIntent = { intent, state: "running", sinceMs: nowMs, nextTryMs: 0, tries: 0, ...about };
     node.intents.set(intent.id, running);
     node.takeFromSubnet(step, 1);
     node.refreshUsability();
@@ -127,7 +131,10 @@ export class Actor {
       },
       (error) => {
         if (committed) this.#failed(running, error);
-        else this.#drop(running); // Not durable, so never carried out.
+        else {
+          this.#drop(running); // Not durable, so never carried out.
+          running.failed?.(error);
+        }
       },
     );
     if (!started) this.#drop(running);
@@ -180,7 +187,7 @@ export class Actor {
   async #carryOut(running: RunningIntent, signal: AbortSignal): Promise<void> {
     const { provider, activities, clock } = this.#options;
     const { intent } = running;
-    // The settings may have changed while the intent became durable.
+    // The settings, or the fleet's mind, may have changed while the intent became durable.
     if (!this.#allowed(intent)) return this.#conclusions.conclude(running, { kind: "undone" });
     this.#refuse(callBreach(this.#options.node, this.#options.ledger, intent), "none");
     this.#conclusions.tell("step-begun", "info", `${stepSaid(intent.step)}: ${intent.step.reason}`, intent);
@@ -283,9 +290,13 @@ export class Actor {
     this.#conclusions.tell("intent-unsettled", "warn", message, running.intent);
   }
 
-  /** Whether the settings allow what the step takes: its subnet, and the groups of an interface that it makes. */
+  /**
+   * Whether the settings allow what the step takes: its subnet, and the groups of an interface that it makes; and whether
+   * it is this node's to do.
+   */
   #allowed({ step, securityGroups }: Intent): boolean {
     const { resolution } = this.#options.node;
+    if (step.kind === "remove-interface" && step.orphanOf !== undefined) return this.#options.maySweep(step.orphanOf);
     if (step.kind !== "add-blocks" && step.kind !== "create-interface") return true;
     if (resolution?.subnets.some((subnet) => subnet.id === step.subnetId) !== true) return false;
     return step.kind === "add-blocks" || securityGroups.every((group) => resolution.securityGroups.includes(group));
@@ -299,6 +310,7 @@ export class Actor {
   #failed(running: RunningIntent, error: EnidError): void {
     const { ledger, clock } = this.#options;
     if (!this.#isOpen(running)) return;
+    running.failed?.(error);
     const failure = stepFailure(error);
     const { step } = running.intent;
     // A disk that refuses is no failure of EC2; the ledger reports it.
@@ -319,6 +331,8 @@ export class Actor {
 
   #holdBack(step: Step, error: EnidError, failure: StepFailure): void {
     const { restraint, telemetry } = this.#options;
+    // That one address in particular cannot be had says nothing of others.
+    if (step.kind === "add-blocks" && step.address !== undefined && !isPassing(failure.class)) return;
     const unit = unitAsked(step);
     const subnetId = failure.subnetId ?? subnetOf(step);
     const known = restraint.isFragmented(subnetId);

@@ -1,6 +1,7 @@
 import type { Clock } from "../adapters/index.ts";
 import type { Step } from "../planning/index.ts";
 import { type Block, familyOf } from "../pool/index.ts";
+import { fixedBlock } from "./fixed-held.ts";
 import type { History } from "./history.ts";
 import type { Ledger } from "./ledger.ts";
 import type { NodeState, RunningIntent } from "./node.ts";
@@ -26,10 +27,11 @@ export class Conclusions {
     this.#options = options;
   }
 
-  async conclude({ intent }: RunningIntent, outcome: StepOutcome): Promise<void> {
+  async conclude(running: RunningIntent, outcome: StepOutcome): Promise<void> {
     const { node, ledger } = this.#options;
+    const { intent } = running;
     const close: Change = { kind: "intent-close", id: intent.id };
-    if (outcome.kind === "done") await this.#done(intent, outcome, close);
+    if (outcome.kind === "done") await this.#done(running, outcome, close);
     else if (outcome.kind === "gone") await this.#gone(intent, outcome, close);
     else {
       await ledger.must([close]);
@@ -47,7 +49,10 @@ export class Conclusions {
     const known = blocksToGive(node, step).filter((cidr) => node.pool.block(cidr) !== undefined);
     node.pool.unmarkReleasing(known);
     // One that cooled when its intent was found at the start was not marked, but set apart.
-    for (const cidr of known) if (!node.lostSinceMs.has(cidr)) node.pool.setBlockUsable(cidr, true);
+    for (const cidr of known) {
+      if (!node.lostSinceMs.has(cidr)) node.pool.setBlockUsable(cidr, true);
+      if (fixedBlock(node, cidr) !== undefined) node.pool.keep(cidr, true);
+    }
   }
 
   tell(name: string, level: "info" | "warn", message: string, intent: Intent): void {
@@ -61,7 +66,11 @@ export class Conclusions {
     });
   }
 
-  async #done(intent: Intent, outcome: Extract<StepOutcome, { kind: "done" }>, close: Change): Promise<void> {
+  async #done(
+    { intent, brought: told }: RunningIntent,
+    outcome: Extract<StepOutcome, { kind: "done" }>,
+    close: Change,
+  ): Promise<void> {
     const { node, ledger, observer } = this.#options;
     const record = recordOf(outcome, node.interfaces.get(outcome.interface.id));
     const brought = [...outcome.added.map((cidr) => blockOf(cidr, record.id)), node.primaryBlock(record)];
@@ -78,6 +87,7 @@ export class Conclusions {
     const held = (cidr: string) => node.pool.block(cidr)?.block.interfaceId === record.id;
     for (const block of all) if (!blocks.includes(block) && !held(block.cidr)) node.homeless.set(block.cidr, block);
     this.#house();
+    told?.(outcome.added.filter(held));
     observer.learned(record, [...observedCidrs(outcome.interface), ...outcome.added]);
     if (intent.step.kind === "set-security-groups") {
       const groups = record.securityGroups.join(", ");

@@ -6,6 +6,7 @@ import type { Degradation } from "./reports.ts";
 export const DEGRADATION_NAMES = [
   "configuration-rejected",
   "configuration-missing",
+  "fleet-profiles-rejected",
   "node-unknown",
   "metadata-away",
   "cloud-away",
@@ -27,6 +28,8 @@ export const DEGRADATION_NAMES = [
   "intent-unsettled",
   "host-routes-failing",
   "bird-failing",
+  "fleet-away",
+  "fleet-settings-wait",
   "invariant-broken",
 ] as const;
 export type DegradationName = (typeof DEGRADATION_NAMES)[number];

@@ -4,6 +4,7 @@ import {
   type Environment,
   effectiveSettings,
   environmentOf,
+  type Settings,
 } from "../configuration/index.ts";
 import { NODE_INTERFACE, type StoredState } from "./ports/index.ts";
 import { type ConfigurationOffer, readStored } from "./settings-keeper.ts";
@@ -15,22 +16,31 @@ import { type ConfigurationOffer, readStored } from "./settings-keeper.ts";
  */
 export function environmentAtStart(state: StoredState, offer: ConfigurationOffer, bootId: string): Environment {
   if (state.bootId === bootId && state.leases.length > 0) return environmentOfState(state);
+  const chosen = settingsAtStart(state, offer);
+  return chosen === undefined ? "aws" : environmentOf(chosen);
+}
+
+/** The settings that will be in force when the daemon starts; undefined when none are usable, and it will refuse to. */
+export function settingsAtStart(state: StoredState, offer: ConfigurationOffer): Settings | undefined {
   const stored = readStored(state);
   const candidates: readonly (Configuration | undefined)[] = [
     ...(offer.kind === "valid" ? [offer.configuration] : []),
     // Undefined: without any file there are defaults and overrides.
     ...(stored instanceof Error ? [] : [stored]),
   ];
-  const settings = candidates.map((configuration) => effectiveSettings(configuration, state.overrides));
-  const chosen = settings.find((one) => checkSettings(one).length === 0);
-  return chosen === undefined ? "aws" : environmentOf(chosen);
+  const settings = candidates.flatMap((configuration) => [
+    effectiveSettings(configuration, state.overrides, state.profiles),
+    // Profiles that go with nothing any more are left out (settings-keeper.ts); they never say where addresses come from.
+    effectiveSettings(configuration, state.overrides),
+  ]);
+  return settings.find((one) => checkSettings(one).length === 0);
 }
 
 /** The state as far as it is of this environment: what the other one had is not the node's here. Settings stay. */
 export function stateFor(environment: Environment, state: StoredState): StoredState {
   const isEmpty = state.interfaces.length + state.blocks.length + state.intents.length + state.leases.length === 0;
   if (isEmpty || environmentOfState(state) === environment) return state;
-  return { ...state, leases: [], cooling: [], interfaces: [], blocks: [], intents: [] };
+  return { ...state, leases: [], cooling: [], interfaces: [], blocks: [], intents: [], fixed: [] };
 }
 
 /**

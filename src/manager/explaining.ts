@@ -1,5 +1,7 @@
+import { originText } from "../configuration/index.ts";
 import { EnidError } from "../errors.ts";
 import type { Block, Lease } from "../pool/index.ts";
+import { fixedReasons } from "./fixed-reports.ts";
 import { type History, namesPod, podName } from "./history.ts";
 import type { NodeState } from "./node.ts";
 import { rangeReasons, withheldBecause } from "./range-reports.ts";
@@ -43,6 +45,8 @@ export function explain(input: ExplainInput): Explanation {
       because: leaseReasons(input, lease),
     };
   }
+  const fixed = fixedReasons(node, subject);
+  if (fixed.length > 0) return { ...base, address: undefined, answer: goneSaid(subject), because: fixed };
   const last = history.at(-1);
   if (last === undefined) throw new EnidError("ENID_NOTHING_KNOWN", { subject });
   return { ...base, address: undefined, answer: goneSaid(subject), because: [`last: ${last.what}`] };
@@ -65,7 +69,8 @@ function explainAddress(
   const unusable = record === undefined ? "its interface is unknown" : node.unusableBecause(record);
   const because: string[] = [];
   if (lease !== undefined) because.push(...leaseReasons(input, lease));
-  if (state === "free") {
+  else because.push(...fixedReasons(node, subject));
+  if (state === "free" && because.length === 0) {
     because.push(unusable === "" ? freeBecause(node, block) : `no pod is given it: ${unusable}`);
   }
   if (state === "releasing") because.push("it is being given back to EC2, so no pod gets it");
@@ -113,17 +118,22 @@ function freeOfRangeBecause({ pool }: NodeState, { cidr }: Block): string {
 function explainWaiting(input: ExplainInput, waiting: readonly WaitingReport[]) {
   const [first] = waiting;
   const error = input.whyNone();
+  const because =
+    first?.waitingFor === undefined
+      ? [error.message, error.remedy]
+      : [`its address for life waits for ${first.waitingFor}`];
   const seconds = first === undefined ? 0 : Math.round((input.nowMs - first.sinceMs) / 1_000);
   const left = first === undefined ? 0 : Math.max(0, Math.round((first.deadlineMs - input.nowMs) / 1_000));
   return {
     answer: `${input.subject} waits for an address since ${seconds} s`,
-    because: [error.message, error.remedy, `the ADD fails with this reason in ${left} s and the runtime tries again`],
+    because: [...because, `the ADD fails with this reason in ${left} s and the runtime tries again`],
   };
 }
 
 function leaseReasons({ node, leftBehind }: ExplainInput, lease: Lease): string[] {
   const orphaned = leftBehind(lease);
-  return orphaned === undefined ? placeReasons(node, lease) : [...placeReasons(node, lease), orphaned];
+  const reasons = [...placeReasons(node, lease), ...fixedReasons(node, lease.address)];
+  return orphaned === undefined ? reasons : [...reasons, orphaned];
 }
 
 function placeReasons(node: NodeState, lease: Lease): string[] {
@@ -147,7 +157,7 @@ function placeReasons(node: NodeState, lease: Lease): string[] {
     `on ${interfaceId}, device ${record?.deviceIndex ?? "unknown"}, which has ${counts?.leased ?? 0} pods and ${counts?.free ?? 0} free addresses`,
     said === undefined
       ? `subnet ${subnetId} is the one of the primary interface; the settings name no other`
-      : `subnet ${subnetId} ${allowed === false ? "is no longer allowed" : "is allowed"} by ${said} ${JSON.stringify(values[said])} (${origins[said].kind})`,
+      : `subnet ${subnetId} ${allowed === false ? "is no longer allowed" : "is allowed"} by ${said} ${JSON.stringify(values[said])} (${originText(origins[said])})`,
   ];
 }
 

@@ -1,6 +1,7 @@
 import type { CreateInterfaceStep, Step } from "../planning/index.ts";
 import type { Attachment, Lease } from "../pool/index.ts";
 import { blocksToGive } from "./concluding.ts";
+import { fixedBreach } from "./fixed-held.ts";
 import type { Ledger } from "./ledger.ts";
 import type { NodeState } from "./node.ts";
 import type { Intent, NodeFacts } from "./ports/index.ts";
@@ -38,7 +39,7 @@ export function settleBreach(node: NodeState, ledger: Ledger, { id, step }: Inte
   return leased === undefined ? undefined : breach(4, `${step.kind} of ${leased}, of which a pod has an address`);
 }
 
-/** What answering the ADD of the attachment with this lease would break. Promises 1 to 4. */
+/** What answering the ADD of the attachment with this lease would break. Promises 1 to 4 and 12. */
 export function replyBreach(node: NodeState, ledger: Ledger, asked: Attachment, lease: Lease): Breach | undefined {
   const { attachment, address, ipv6Address } = lease;
   const isAsked =
@@ -48,6 +49,8 @@ export function replyBreach(node: NodeState, ledger: Ledger, asked: Attachment, 
   if (!isAsked)
     return breach(3, `${address} is leased to container ${attachment.containerId}, not ${asked.containerId}`);
   if (!ledger.holdsLease(lease)) return breach(2, `the lease of ${address} is not durable`);
+  const fixed = fixedBreach(node, lease);
+  if (fixed !== undefined) return breach(12, fixed);
   return (
     addressBreach(node, address, lease) ??
     (ipv6Address === undefined ? undefined : addressBreach(node, ipv6Address, lease))

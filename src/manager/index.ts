@@ -1,6 +1,6 @@
 export { DEGRADATION_NAMES, type DegradationName } from "./degradations.ts";
 export { planAfresh } from "./dry-run.ts";
-export { environmentAtStart } from "./environment.ts";
+export { environmentAtStart, settingsAtStart } from "./environment.ts";
 export { LIMITS } from "./limits.ts";
 export { Manager } from "./manager.ts";
 export { NodeState } from "./node.ts";

@@ -1,17 +1,18 @@
 import type { Clock } from "../adapters/index.ts";
 import { EnidError } from "../errors.ts";
 import type { AddAnswer, AddRequest } from "../handoff/cni/port.ts";
-import type { Attachment, Lease, Pod, Sandbox } from "../pool/index.ts";
+import { type Attachment, familyOf, type Lease, type Pod, type Sandbox } from "../pool/index.ts";
 import { Fence } from "./fence.ts";
+import type { Fixed } from "./fixed.ts";
 import { replyBreach } from "./gate.ts";
 import { type History, podName } from "./history.ts";
 import { Identifying, isSameLease, isSameSandbox, renewSandbox } from "./identifying.ts";
+import { addressesOf, answerOf, attachmentKey } from "./lease-answers.ts";
 import type { Ledger } from "./ledger.ts";
 import { LIMITS } from "./limits.ts";
 import { NEVER, soonest } from "./moments.ts";
-import { networkOf } from "./networks.ts";
 import type { NodeState } from "./node.ts";
-import type { Sandboxes } from "./ports/index.ts";
+import type { Change, Sandboxes } from "./ports/index.ts";
 import type { Promises } from "./promises.ts";
 import type { WaitingReport } from "./reports.ts";
 import { otherThanWanted, unavailable } from "./wishes.ts";
@@ -45,6 +46,8 @@ export interface LeasingOptions {
   /** Resolves once the addresses of a durable lease are reachable on this node. */
   readonly reachable: (lease: Lease) => Promise<void>;
   readonly sandboxes: Sandboxes | undefined;
+  /** Looks after the pods that keep their address for life. */
+  readonly fixed: Pick<Fixed, "add" | "released" | "end" | "endAll">;
   /** Demand or supply changed: bring the next plan forward. `urgent` = a pod waits. */
   readonly changed: (urgent: boolean) => void;
 }
@@ -112,6 +115,10 @@ export class Leasing {
       waiting.first.reject(this.#noAddress(waiting.first, DELETED));
     }
     this.#identifying.end(key);
+    this.#options.fixed.end(
+      key,
+      new EnidError("ENID_NO_ADDRESS", { pod: pod?.name ?? "", waitedMs: 0, reason: DELETED }),
+    );
     // An ADD that comes now is another one: it must not be answered with the lease that ends here.
     this.#committing.delete(key);
     const { node, clock, ledger, history } = this.#options;
@@ -119,12 +126,16 @@ export class Leasing {
     const ending = this.#fence.toEnd(key, attachment, pod);
     const ended = node.pool.release(ending, nowMs, node.settings.values["cooling-seconds"] * 1_000);
     if (ended === undefined) return;
+    const isFixed = this.#options.fixed.released(ended.lease);
     for (const address of addressesOf(ended.lease)) {
-      history.add(nowMs, podName(ended.lease.pod), address, `${address} was released and cools down`);
+      const then = isFixed && address === ended.lease.address ? "waits for its pod" : "cools down";
+      history.add(nowMs, podName(ended.lease.pod), address, `${address} was released and ${then}`);
     }
     // Kept by the wall: the next process does not know how far the wall has left the steady time of this one.
     const cooling = { ...ended.cooling, untilMs: ended.cooling.untilMs + this.#options.wallAheadMs() };
-    const written = ledger.eventually([{ kind: "lease-end", lease: ended.lease, cooling }]);
+    const changes: Change[] = [{ kind: "lease-end", lease: ended.lease, cooling }];
+    if (isFixed) changes.push({ kind: "cooling-end", addresses: [ended.lease.address] });
+    const written = ledger.eventually(changes);
     this.#options.changed(false);
     await written;
   }
@@ -196,6 +207,7 @@ export class Leasing {
     for (const { first } of this.#waiting.values()) first.reject(error);
     this.#waiting.clear();
     this.#identifying.endAll(error);
+    this.#options.fixed.endAll(error);
   }
 
   /** When an address has cooled down or the time of one who waits is over, after `nowMs`; Infinity = neither. */
@@ -239,6 +251,10 @@ export class Leasing {
       if (this.#options.ledger.holdsLease(existing)) return this.#again(key, existing, request.sandbox);
       return Promise.reject(this.#noAddress({ request, sinceMs: existing.leasedAtMs }, UNWRITTEN));
     }
+    const fixed = this.#options.fixed.add(key, request, (address, more) =>
+      this.#leaseFixed(key, request, address, more),
+    );
+    if (fixed !== undefined) return fixed;
     const waiting = this.#waiting.get(key);
     if (waiting !== undefined) {
       waiting.first.callers += 1;
@@ -273,13 +289,21 @@ export class Leasing {
     return error;
   }
 
-  /** Takes an address out of the pool; resolves once that is durable. Undefined when none is free. */
-  #lease(key: string, request: LeaseRequest): Promise<Lease> | undefined {
+  /** Leases this very address, which is kept for the pod. */
+  #leaseFixed(key: string, request: LeaseRequest, address: string, more: readonly Change[]): Promise<Lease> {
+    const wanted = [address, ...(request.wanted ?? []).filter((other) => familyOf(other) === "ipv6")];
+    const reason = "no IPv6 address is free for it";
+    const lease = this.#lease(key, { ...request, wanted }, more);
+    return lease ?? Promise.reject(this.#noAddress({ request, sinceMs: this.#options.clock.nowMs() }, reason));
+  }
+
+  /** Takes an address out of the pool; resolves once that is durable, with `fixed`. Undefined when none is free. */
+  #lease(key: string, request: LeaseRequest, fixed?: readonly Change[]): Promise<Lease> | undefined {
     const { node, clock, history } = this.#options;
     const nowMs = clock.nowMs();
     const families = node.settings.values["ip-families"];
     const { attachment, pod, wanted, sandbox } = request;
-    const outcome = node.pool.lease(attachment, pod, nowMs, families, { wanted, sandbox });
+    const outcome = node.pool.lease(attachment, pod, nowMs, families, { wanted, sandbox, isKept: fixed !== undefined });
     if (outcome.kind === "none") return undefined;
     if (outcome.kind === "unavailable") {
       return Promise.reject(this.#refused(request, unavailable(pod, outcome.address, outcome.why)));
@@ -290,14 +314,14 @@ export class Leasing {
       history.add(nowMs, podName(pod), address, `${podName(pod)} was given ${address}`);
     }
     this.#options.changed(false);
-    return this.#commit(key, outcome.lease);
+    return this.#commit(key, outcome.lease, fixed);
   }
 
-  #commit(key: string, lease: Lease): Promise<Lease> {
+  #commit(key: string, lease: Lease, more: readonly Change[] = []): Promise<Lease> {
     const { ledger, node } = this.#options;
     // A DEL may have ended it meanwhile; then there is nothing to answer with, and nothing to take back.
     const holds = () => node.pool.leaseOf(lease.attachment) === lease;
-    const written = ledger.must([{ kind: "lease-put", lease }]).then(
+    const written = ledger.must([...more, { kind: "lease-put", lease }]).then(
       () => {
         if (holds()) return lease;
         throw this.#noAddress({ request: lease, sinceMs: lease.leasedAtMs }, DELETED);
@@ -372,21 +396,3 @@ export class Leasing {
 /** Only a lease that is just being taken over from another IPAM: any other that is not durable yet is waited for. */
 const UNWRITTEN = "the lease that is taken over for it is not durable yet; the next ADD gets it";
 const DELETED = "the pod was deleted while it waited";
-
-/** The addresses of a lease, the IPv4 one first. */
-function addressesOf({ address, ipv6Address }: Lease): readonly string[] {
-  return ipv6Address === undefined ? [address] : [address, ipv6Address];
-}
-
-function answerOf(node: NodeState, { address, ipv6Address }: Lease): AddAnswer {
-  const network = networkOf(node, address);
-  const first = network === undefined ? { address } : { address, network };
-  if (ipv6Address === undefined) return first;
-  const ipv6Network = networkOf(node, ipv6Address);
-  return ipv6Network === undefined ? { ...first, ipv6Address } : { ...first, ipv6Address, ipv6Network };
-}
-
-/** NUL cannot be part of an environment variable, so no two attachments share a key. */
-function attachmentKey(attachment: Attachment): string {
-  return `${attachment.network}\0${attachment.containerId}\0${attachment.interfaceName}`;
-}

@@ -195,7 +195,7 @@ function mayPass(error: EnidError): boolean {
   return reason !== "conflict" && reason !== "invalid";
 }
 
-/** Interfaces and blocks come and go under the same name, so that the order of their changes matters. */
+/** Interfaces, blocks and fixed addresses come and go under the same name, so that the order of their changes matters. */
 function keysOf(change: Change): readonly string[] {
   switch (change.kind) {
     case "interface-put":
@@ -206,10 +206,17 @@ function keysOf(change: Change): readonly string[] {
       return change.blocks.map(({ cidr }) => cidr);
     case "blocks-remove":
       return change.cidrs;
+    case "fixed-put":
+      return [`fixed ${change.record.pod}`];
+    case "fixed-remove":
+      return [`fixed ${change.pod}`];
     default:
       return [];
   }
 }
+
+/** Changes of one thing: what is older than a later one of the same has nothing left to say. */
+const WHOLE: ReadonlySet<Change["kind"]> = new Set(["interface-put", "interface-remove", "fixed-put", "fixed-remove"]);
 
 function without({ order, changes }: Batch, keys: ReadonlySet<string>): Batch {
   const left = changes.map((change): Change => {
@@ -217,9 +224,9 @@ function without({ order, changes }: Batch, keys: ReadonlySet<string>): Batch {
     if (change.kind === "blocks-remove") return { ...change, cidrs: change.cidrs.filter((cidr) => !keys.has(cidr)) };
     return change;
   });
-  const ofInterfaces = (change: Change) => change.kind === "interface-put" || change.kind === "interface-remove";
+  const isWhole = ({ kind }: Change) => WHOLE.has(kind);
   return {
     order,
-    changes: left.filter((change) => !ofInterfaces(change) || !keysOf(change).some((key) => keys.has(key))),
+    changes: left.filter((change) => !isWhole(change) || !keysOf(change).some((key) => keys.has(key))),
   };
 }

@@ -87,6 +87,8 @@ export const LIMITS = {
   /** Leftovers of the cluster are looked for about this often; the first look comes within the first period. */
   sweepEveryMs: 60 * 60_000,
   sweepJitter: 0.5,
+  /** In a fleet: when a sweep is due and another node has the task, this one looks again whether it has it. */
+  sweepTaskMs: 60_000,
   /** Seen twice with at least this pause, and older than the age: nobody is about to attach it any more. */
   leftoverPauseMs: 30 * 60_000,
   leftoverAgeMs: 60 * 60_000,
@@ -111,5 +113,14 @@ export const LIMITS = {
   selfCheckEveryMs: 60_000,
   /** The same while nothing changed in the pool. */
   selfCheckUnchangedMs: 60 * 60_000,
+  /** After a step that was to bring a fixed address failed, or could not be begun. */
+  fixedAgainMs: 1_000,
+  /** A fixed address that a node took for a pod that does not ask any more is free for other nodes after this. */
+  fixedAbandonedMs: 3 * 60_000,
+  /** How often an ADD looks whether what is in its way is over. */
+  fixedLookMs: 250,
+  /** Addresses of named ranges that one ADD tries for a pod that has none yet. */
+  fixedTries: 256,
+
   historyEntries: 4_000,
 } as const;

@@ -13,13 +13,21 @@ import { Loop } from "./loop.ts";
 import { lostBy } from "./lost.ts";
 import { soonest } from "./moments.ts";
 import { composeParts, type ManagerOptions, type Parts } from "./parts.ts";
-import type { Provider, Store } from "./ports/index.ts";
+import type { Fleet, Provider, Store } from "./ports/index.ts";
 import { readyAt, stillStarting } from "./readiness.ts";
-import type { AdoptionReport, Explanation, ManagerControl, PlanReport, StatusReport } from "./reports.ts";
+import type {
+  AdoptionReport,
+  Explanation,
+  ManagerControl,
+  PlanReport,
+  StatusReport,
+  WaitingReport,
+} from "./reports.ts";
 import { restorePool } from "./restoring.ts";
 import type { ConfigurationOffer } from "./settings-keeper.ts";
 import { statusReport } from "./status.ts";
 import { selectionKey } from "./surveying.ts";
+import { urgencyOf } from "./urgency.ts";
 
 /**
  * The one owner of the node's addresses. It observes, plans and acts at its own pace; ADD and DEL are served from the
@@ -35,6 +43,8 @@ export class Manager implements ManagerControl, LeaseService {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #bootId: string;
+  readonly #fleet: Fleet | undefined;
+  readonly #settingsChanged: ManagerOptions["settingsChanged"];
   readonly #parts: Parts;
   readonly #loop: Loop;
 
@@ -48,6 +58,8 @@ export class Manager implements ManagerControl, LeaseService {
     this.#store = options.store;
     this.#clock = steady(options.clock);
     this.#bootId = options.bootId;
+    this.#fleet = options.fleet;
+    this.#settingsChanged = options.settingsChanged;
     this.#loop = new Loop(this.#clock, () => this.#tick());
     this.#parts = composeParts(options, this.#clock, {
       closed: () => this.#closed(),
@@ -77,15 +89,20 @@ export class Manager implements ManagerControl, LeaseService {
     if (this.#warm) {
       this.#parts.node.trusted = new Set(loaded.resolution?.subnetIds);
       this.#parts.surveyor.spread(this.#parts.keeper.settings.values["start-jitter-seconds"] * 1_000);
+    } else if (this.#fleet === undefined && !hasRanges) {
+      this.#parts.surveyor.spread(this.#parts.keeper.settings.values["first-start-jitter-seconds"] * 1_000);
     }
     if (state.interfaces.length > 0) this.#parts.observer.followsAnother();
     restorePool(this.#parts.node, state, this.#clock.nowMs(), this.#parts.telemetry);
+    this.#parts.fixed.restore(state.fixed ?? []);
     this.#parts.actor.adopt(state.intents);
     // Recorded with the identity, so that a boot in which the node was never identified has no warm start either.
     const boot = sameBoot ? undefined : ({ kind: "boot-started", bootId: this.#bootId } as const);
     this.#parts.surveyor.remember(state, boot, hasRanges && isOfThisBoot(state, this.#bootId));
     this.#begun = true;
     this.#parts.reaching.start();
+    this.#parts.fleetLink.start(this.#parts.keeper.settings);
+    this.#parts.fleetSettings.start();
     this.#parts.telemetry.event({
       name: "started",
       level: "info",
@@ -100,6 +117,8 @@ export class Manager implements ManagerControl, LeaseService {
     this.#stopping = true;
     this.#parts.leasing.rejectAll(new EnidError("ENID_STOPPING"));
     this.#loop.stop();
+    this.#parts.fleetLink.stop();
+    this.#parts.fleetSettings.stop();
     await this.#parts.activities.stop(graceMs);
     await this.#parts.reaching.stop();
     await this.#parts.ledger.flush();
@@ -165,7 +184,7 @@ export class Manager implements ManagerControl, LeaseService {
       node: this.#parts.node,
       restraint: this.#parts.restraint,
       givingBack: this.#parts.givingBack,
-      waiting: this.#parts.leasing.waiting(),
+      waiting: this.#waiting(),
       degraded: this.#parts.degradations.list(),
       configuration: this.#parts.keeper.report(this.#parts.node.facts),
       store: this.#store.facts(),
@@ -174,6 +193,7 @@ export class Manager implements ManagerControl, LeaseService {
       refillAtMs: this.#parts.planner.refillAtMs,
       reach: this.#parts.reaching.reports(),
       orphans: this.#parts.orphans.report(),
+      fleet: this.#parts.fleetLink.report(),
     });
   }
 
@@ -194,11 +214,15 @@ export class Manager implements ManagerControl, LeaseService {
       subject,
       node: this.#parts.node,
       history: this.#parts.history,
-      waiting: this.#parts.leasing.waiting(),
+      waiting: this.#waiting(),
       whyNone: () => this.#closed() ?? this.#parts.planner.whyNone(),
       leftBehind: (lease) => this.#parts.orphans.explain(lease),
       nowMs: this.#clock.nowMs(),
     });
+  }
+
+  #waiting(): readonly WaitingReport[] {
+    return [...this.#parts.leasing.waiting(), ...this.#parts.fixed.waiting()];
   }
 
   /** Takes over the leases that another IPAM's record states (docs/adoption.md). */
@@ -249,7 +273,11 @@ export class Manager implements ManagerControl, LeaseService {
     this.#parts.ranges.look();
     this.#parts.leasing.serve();
     this.#parts.surveyor.look(nowMs);
+    this.#parts.fleetLink.look(nowMs);
+    this.#parts.fleetSettings.look((settings) => this.#apply(settings));
     this.#parts.orphans.look(nowMs);
+    this.#parts.fixed.look(nowMs);
+    this.#tellUrgency();
     const { facts } = this.#parts.node;
     if (facts !== undefined) {
       this.#parts.actor.settleDue();
@@ -269,8 +297,15 @@ export class Manager implements ManagerControl, LeaseService {
     return this.#pauseMs();
   }
 
+  /** Calls that wait for a token of the fleet's are asked for anew when they become more urgent. */
+  #tellUrgency(): void {
+    const { node, leasing, fixed, surveyor } = this.#parts;
+    this.#fleet?.urgency(urgencyOf(node, leasing.waitingCount + fixed.waiting().length, surveyor.observed));
+  }
+
   #demandChanged(urgent: boolean): void {
     this.#parts.reaching.look(this.#clock.nowMs());
+    if (urgent) this.#tellUrgency();
     if (urgent) {
       this.#parts.surveyor.hurry();
       this.#loop.wakeAfterBurst();
@@ -288,6 +323,7 @@ export class Manager implements ManagerControl, LeaseService {
   #apply(settings: Settings): void {
     const selectionChanged = selectionKey(this.#parts.node.settings) !== selectionKey(settings);
     this.#parts.node.settings = settings;
+    this.#settingsChanged?.(settings);
     this.#parts.ranges.align();
     if (selectionChanged) this.#parts.surveyor.selectionChanged();
     this.#parts.restraint.lift();

@@ -21,6 +21,7 @@ export function networkOf(node: NodeState, address: string): AddressNetwork | un
   if (block === undefined) return undefined;
   const family = familyOf(address);
   if (block.kind === "node-cidr") return networkOfRange(rangeOf(node.settings.values.podCIDRs, address) ?? block.cidr);
+  if (node.hasRanges) return networkOfFixed(node, address);
   if (family === "ipv6") return { prefixLength: EC2_IPV6_PREFIX_LENGTH, gateway: EC2_IPV6_GATEWAY };
   return networkOfSubnet(node.interfaces.get(block.interfaceId)?.subnetCidr ?? "");
 }
@@ -30,6 +31,18 @@ function networkOfSubnet(subnetCidr: string): AddressNetwork | undefined {
   const [, start, last, length] = /^(\d+\.\d+\.\d+\.)(\d+)\/(\d+)$/.exec(subnetCidr) ?? [];
   if (start === undefined) return undefined;
   return { prefixLength: Number(length), gateway: `${start}${Number(last) + EC2_IPV4_GATEWAY_OFFSET}` };
+}
+
+/**
+ * A fixed address is of the range that its rule names, whichever node it is on. The gateway is of that range too, and every
+ * node is it: a plugin like ptp gives it to its end of each pod.
+ */
+function networkOfFixed({ settings }: NodeState, address: string): AddressNetwork | undefined {
+  const range = rangeOf(
+    settings.values.fixed.flatMap(({ addresses = [] }) => addresses),
+    address,
+  );
+  return range === undefined ? undefined : networkOfRange(range);
 }
 
 /** A range so small that it has no gateway (/31, /32) leaves its addresses to stand alone. */

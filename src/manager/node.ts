@@ -1,24 +1,20 @@
 import { environmentOf, prefixModeOf, type Settings } from "../configuration/index.ts";
-import type { EnidError } from "../errors.ts";
 import { effectivePreAllocate, interfaceMaximum, nodeMaximum, type PlanInput, type Step } from "../planning/index.ts";
 import { type Block, type Family, Pool, PoolError } from "../pool/index.ts";
+import { fixedBlock } from "./fixed-held.ts";
 import { NotedMap } from "./noted-map.ts";
-import { type Intent, type InterfaceRecord, NODE_INTERFACE, type NodeFacts, type Resolution } from "./ports/index.ts";
+import {
+  type FixedRecord,
+  type InterfaceRecord,
+  NODE_INTERFACE,
+  type NodeFacts,
+  type Resolution,
+} from "./ports/index.ts";
 import { rangeCapacity, rangeSupply, type Supply, scarcerFamily } from "./range-supply.ts";
+import type { RunningIntent } from "./running-intent.ts";
 import { takenFromSubnet } from "./step-sizes.ts";
 
-/** A step under way: its durable intent and what is known of it in this process. */
-export interface RunningIntent {
-  intent: Intent;
-  /** `running`: a call is under way. `unsettled`: its outcome is unknown and has to be found out. */
-  state: "running" | "unsettled";
-  /** When it became unsettled or was tried last; wall ms. */
-  sinceMs: number;
-  nextTryMs: number;
-  tries: number;
-  /** Why it is unknown, or was last. */
-  error?: EnidError;
-}
+export type { RunningIntent } from "./running-intent.ts";
 
 /** All that the manager knows of its node: the pool and the facts around it. Only the manager changes it. */
 export class NodeState {
@@ -54,6 +50,8 @@ export class NodeState {
   readonly givenBack = { addresses: 0, interfaces: 0 };
   /** Blocks in use that EC2 says twice the node does not have, and since when (wall ms): their leases are `lost`. */
   readonly lostSinceMs = new NotedMap<string, number>(this.#noted);
+  /** What the node knows of fixed addresses, by "namespace/name" of their pods (fixed-book.ts). */
+  readonly fixed = new NotedMap<string, FixedRecord>(this.#noted);
   /** A primary address that is no longer for pods waits for the end of its lease. */
   primaryLeaves = false;
   /** Ranges of podCIDRs are on their way to the disk: their addresses can be leased once they are there. */
@@ -144,6 +142,7 @@ export class NodeState {
     this.homeless.clear();
     this.idleSinceMs.clear();
     this.lostSinceMs.clear();
+    this.fixed.clear();
     this.trusted = new Set();
   }
 
@@ -279,7 +278,10 @@ export class NodeState {
   /** Enters the block unless the pool holds it, or something that overlaps it. Answers whether it was entered. */
   enter(block: Block): boolean {
     try {
-      return this.pool.addBlock(block);
+      const isNew = this.pool.addBlock(block);
+      // For its pod and no other from the first moment on.
+      if (fixedBlock(this, block.cidr) !== undefined) this.pool.keep(block.cidr, true);
+      return isNew;
     } catch (error) {
       // A lost lease may still keep an address that EC2 gave to this node anew: it is nobody's until that lease ends.
       if (error instanceof PoolError && error.refusal === "overlap") return false;

@@ -2,6 +2,7 @@ import type { Clock } from "../adapters/index.ts";
 import { EnidError } from "../errors.ts";
 import { type Block, PoolError } from "../pool/index.ts";
 import type { Degradations } from "./degradations.ts";
+import { isElsewhere } from "./fixed-held.ts";
 import type { History } from "./history.ts";
 import { Lag } from "./lag.ts";
 import type { Ledger } from "./ledger.ts";
@@ -188,7 +189,7 @@ export class Observer {
     const returned = node.lostSinceMs.size === 0 ? [] : [...observedCidrs(observed), `${observed.primaryAddress}/32`];
     for (const cidr of returned) {
       const block = node.lostSinceMs.has(cidr) ? node.pool.block(cidr)?.block : undefined;
-      if (block?.interfaceId === record.id) {
+      if (block?.interfaceId === record.id && !isElsewhere(node, cidr)) {
         node.pool.setBlockUsable(cidr, true);
         node.lostSinceMs.delete(cidr);
         changes.push({ kind: "blocks-put", blocks: [{ ...block, lost: false }] });
@@ -332,7 +333,9 @@ export class Observer {
       this.#lag.lost(cidr);
       node.lostSinceMs.delete(cidr);
       history.add(clock.nowMs(), "", address, `${cidr} left the pool: EC2 says twice that the node no longer has it`);
-      this.#tell("block-lost", "warn", `${cidr} is no longer the node's; it left the pool`, { cidr });
+      // One that followed its pod to another node was expected to go; nothing that lags may bring it back.
+      if (isElsewhere(node, cidr)) this.#lag.went(known.block.interfaceId, [cidr]);
+      else this.#tell("block-lost", "warn", `${cidr} is no longer the node's; it left the pool`, { cidr });
       return;
     }
     node.pool.setBlockUsable(cidr, false);

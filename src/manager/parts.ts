@@ -1,9 +1,13 @@
 import type { Clock, Random } from "../adapters/index.ts";
+import type { Settings } from "../configuration/index.ts";
 import type { EnidError } from "../errors.ts";
 import type { Pool } from "../pool/index.ts";
 import { Actor, removalOf } from "./acting.ts";
 import { Activities } from "./activities.ts";
 import { Degradations } from "./degradations.ts";
+import { Fixed } from "./fixed.ts";
+import { FleetLink } from "./fleet-link.ts";
+import { FleetSettings } from "./fleet-settings.ts";
 import { GivingBack } from "./giving-back.ts";
 import { History } from "./history.ts";
 import { Leasing } from "./leasing.ts";
@@ -14,7 +18,7 @@ import { NodeState } from "./node.ts";
 import { Observer } from "./observing.ts";
 import { Orphans } from "./orphans.ts";
 import { Planner } from "./planner.ts";
-import type { Provider, Reach, Sandboxes, Store, Telemetry } from "./ports/index.ts";
+import type { Fleet, Provider, Reach, Sandboxes, Store, Telemetry } from "./ports/index.ts";
 import { Promises } from "./promises.ts";
 import { Ranges } from "./ranges.ts";
 import { Reaching } from "./reaching.ts";
@@ -36,6 +40,12 @@ export interface ManagerOptions {
   readonly reaches?: readonly Reach[];
   /** Absent = sandboxes cannot be seen from here: leases end by DEL and GC alone. */
   readonly sandboxes?: Sandboxes;
+  /** What the node shares with others. Absent = nothing: it works alone. */
+  readonly fleet?: Fleet | undefined;
+  /** Told the settings that are in force, each time after they changed. */
+  readonly settingsChanged?: (settings: Settings) => void;
+  /** Labels of the node, which the fleet's profiles match. Absent = none. */
+  readonly nodeLabels?: Readonly<Record<string, string>>;
   /** Name of the machine, for the tags of interfaces that are made. Absent = none. */
   readonly nodeName?: string;
   /** For simulated worlds alone, which hand in a pool with a weakness to see that they find it. Absent = the pool. */
@@ -67,6 +77,8 @@ export function composeParts(options: ManagerOptions, clock: Clock, hooks: Hooks
     servesNodeRanges: provider.name === "node-cidr",
   });
   const node = new NodeState(keeper.settings, options.createPool);
+  const { fleet, nodeLabels: labels = {} } = options;
+  const fleetSettings = new FleetSettings({ fleet, keeper, node, labels, wake: hooks.wake });
   const selfCheck = new SelfCheck(node, degradations, promises);
   const restraint = new Restraint(clock, random, degradations);
   const activities = new Activities(clock, LIMITS.activityMs, hooks.wake);
@@ -85,6 +97,7 @@ export function composeParts(options: ManagerOptions, clock: Clock, hooks: Hooks
     outdated: () => surveyor.outdated(LIMITS.staleMs),
     lookLater: () => surveyor.lookLater(),
     distrustSubnets: () => surveyor.distrustSubnets(),
+    maySweep: (clusterName) => sweeper.isOurs(clusterName),
   });
   const surveyor = new Surveyor({
     ...shared,
@@ -98,8 +111,31 @@ export function composeParts(options: ManagerOptions, clock: Clock, hooks: Hooks
     },
   });
   const reaching = new Reaching({ node, reaches: options.reaches ?? [], degradations, wake: hooks.wake });
-  const leasing = new Leasing({
+  const fleetLink = new FleetLink({
+    node,
+    degradations,
+    clock,
+    fleet: options.fleet,
+    nodeName: options.nodeName ?? "",
+    wake: hooks.wake,
+  });
+  const fixed: Fixed = new Fixed({
     ...shared,
+    provider,
+    random,
+    activities,
+    restraint,
+    actor,
+    fleet: options.fleet,
+    current: () => surveyor.current,
+    closed: hooks.closed,
+    end: (attachment) => leasing.remove(attachment),
+    hurry: () => hooks.demandChanged(true),
+    wake: hooks.wake,
+  });
+  const leasing: Leasing = new Leasing({
+    ...shared,
+    fixed,
     wallAheadMs: () => options.clock.nowMs() - clock.nowMs(),
     closed: hooks.closed,
     whyNone: () => planner.whyNone(),
@@ -115,15 +151,33 @@ export function composeParts(options: ManagerOptions, clock: Clock, hooks: Hooks
   });
   const givingBack = new GivingBack(node, clock, random);
   const others = { restraint, activities, random };
-  const sweeper = new Sweeper({ ...shared, ...others, provider, begin: (step) => actor.begin(step) });
+  const sweeper: Sweeper = new Sweeper({
+    ...shared,
+    ...others,
+    provider,
+    singletons: fleet?.singletons,
+    begin: (step) => actor.begin(step),
+  });
   const planner: Planner = new Planner({ ...shared, ...others, surveyor, actor, leasing, givingBack });
-  const timed: readonly Timed[] = [surveyor, leasing, givingBack, planner, actor, restraint, sweeper, orphans];
+  const timed: readonly Timed[] = [
+    surveyor,
+    fleetLink,
+    leasing,
+    fixed,
+    givingBack,
+    planner,
+    actor,
+    restraint,
+    sweeper,
+    orphans,
+  ];
   return {
     random,
     telemetry,
     degradations,
     ledger,
     keeper,
+    fleetSettings,
     node,
     selfCheck,
     restraint,
@@ -134,7 +188,9 @@ export function composeParts(options: ManagerOptions, clock: Clock, hooks: Hooks
     actor,
     surveyor,
     reaching,
+    fleetLink,
     leasing,
+    fixed,
     orphans,
     givingBack,
     sweeper,

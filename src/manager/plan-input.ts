@@ -51,7 +51,11 @@ export function planInput(node: NodeState, { facts, nowMs, waiting, restraint, g
     available,
     used,
     waiting,
-    pending: sum(counting.map(({ intent }) => stepCount(intent) + (isCreate(intent) ? primaryAddresses(limits) : 0))),
+    pending: sum(
+      counting
+        .filter(isForAnyPod)
+        .map(({ intent }) => stepCount(intent) + (isCreate(intent) ? primaryAddresses(limits) : 0)),
+    ),
     interfaces: [...interfaces, ...making],
     pendingDeviceIndexes: creating.filter(({ card }) => card === 0).map(({ deviceIndex }) => deviceIndex),
     pendingPlaces: creating,
@@ -99,6 +103,12 @@ export function planSubnets(node: NodeState, restraint: HeldBack): PlanSubnet[] 
   });
 }
 
+/** The interfaces as planning sees them, with what steps under way bring. */
+export function interfacesNow(node: NodeState, facts: NodeFacts, nowMs: number): PlanInterface[] {
+  const counting = [...node.intents.values()].filter((running) => countsAsPending(running, nowMs));
+  return planInterfaces(node, facts, counting);
+}
+
 function planInterfaces(node: NodeState, facts: NodeFacts, counting: readonly RunningIntent[]): PlanInterface[] {
   const ipv4Blocks = new Map(node.pool.interfaceCounts().map((counts) => [counts.id, counts.blocks]));
   // One that EC2 denies serves no pod, so another one is wanted.
@@ -109,6 +119,8 @@ function planInterfaces(node: NodeState, facts: NodeFacts, counting: readonly Ru
     }
   }
   const slots = facts.limits.ipv4PerInterface - 1;
+  // What waits for its pod stays, and so does the interface that carries it.
+  const keeping = new Set(node.fixed.size === 0 ? [] : keepers(node));
   return [...node.interfaces.values()]
     .filter((record) => record.deviceIndex >= 0)
     .map((record) => {
@@ -128,7 +140,7 @@ function planInterfaces(node: NodeState, facts: NodeFacts, counting: readonly Ru
           (ipv4Blocks.get(record.id) ?? 0) - (node.holdsPrimary(record) ? 1 : 0) + (node.strays.get(record.id) ?? 0),
         slotsPending: stuck ? slots : sum(pendingHere.map(stepSlots)),
         busy,
-        removable: isRemovable(record, facts),
+        removable: isRemovable(record, facts) && !keeping.has(record.id),
         used: node.pool.inUseOn(record.id),
         ...(idleSinceMs === undefined ? {} : { idleSinceMs }),
         freeBlocks: freeBlocks(node, record),
@@ -136,6 +148,10 @@ function planInterfaces(node: NodeState, facts: NodeFacts, counting: readonly Ru
         securityGroups: record.securityGroups,
       };
     });
+}
+
+function keepers({ pool }: NodeState): string[] {
+  return [...pool.blocks()].flatMap(({ block, kept }) => (kept === true ? [block.interfaceId] : []));
 }
 
 function isRemovable(record: InterfaceRecord, facts: NodeFacts): boolean {
@@ -180,6 +196,11 @@ function beingMade(intent: Intent, seen: readonly PlanInterface[], slots: number
 /** An intent that cannot be settled must not hold back growth for ever; its device index stays taken all the same. */
 function countsAsPending(running: RunningIntent, nowMs: number): boolean {
   return running.state === "running" || nowMs - running.sinceMs < LIMITS.unsettledCountsMs;
+}
+
+/** What is brought for one pod is no part of what the others need. */
+function isForAnyPod({ intent: { step }, keepsFor }: RunningIntent): boolean {
+  return keepsFor === undefined && !(step.kind === "add-blocks" && step.address !== undefined);
 }
 
 function isCreate({ step }: Intent): boolean {

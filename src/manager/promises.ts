@@ -1,7 +1,7 @@
 import { EnidError } from "../errors.ts";
 import type { StepFailure, Telemetry } from "./ports/index.ts";
 
-export type PromiseNumber = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11;
+export type PromiseNumber = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12;
 
 /** What enid promises, and how production holds it while it runs. docs/architecture.md has the same table. */
 export interface NumberedPromise {
@@ -91,6 +91,13 @@ export const PROMISES: readonly NumberedPromise[] = [
     text: "Settings never fall back to defaults by a restart; an invalid file changes nothing and is reported.",
     checked: "at the start, and when a file is refused",
     refuses: "the start; the change of settings",
+  },
+  {
+    number: 12,
+    name: "fixed-on-one-node",
+    text: "A fixed address is bound on at most one node.",
+    checked: "before each reply to ADD with one; every ten seconds, against the records of the fleet",
+    refuses: "the reply; an address that another node has by now is never served again",
   },
 ];
 

@@ -45,7 +45,9 @@ export function givenAddresses(node: RangesOfNode): GivenAddresses {
   const family = scarcerFamily(node);
   const { leased, cooling, free } = node.pool.usableCounts(family);
   const ranges = node.settings.values.podCIDRs.filter((range) => familyOf(range) === family);
-  const blocks = [...node.pool.blocks()].filter(({ block }) => familyOf(block.cidr) === family);
+  const blocks = [...node.pool.blocks()].filter(
+    ({ block }) => block.kind === "node-cidr" && familyOf(block.cidr) === family,
+  );
   return {
     ranges,
     free: rangeSupply(node, family).free,

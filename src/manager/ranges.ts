@@ -68,7 +68,9 @@ export class Ranges {
     }
     const { values } = node.settings;
     node.pool.mostLeases = values["max-allocate"] || Number.POSITIVE_INFINITY;
-    const layout = layoutOf(values.podCIDRs, [...node.pool.blocks()]);
+    // Fixed addresses that came from other nodes are of no range.
+    const ofRanges = [...node.pool.blocks()].filter(({ block }) => block.kind === "node-cidr");
+    const layout = layoutOf(values.podCIDRs, ofRanges);
     for (const cidr of layout.serving) this.#serve(cidr);
     for (const cidr of layout.draining) this.#drain(cidr);
     const { removed, replaced } = this.#inTheWay(layout);

@@ -1,6 +1,7 @@
 import { EnidError } from "../errors.ts";
 import type { Lease } from "../pool/index.ts";
 import type { DegradationName, Degradations } from "./degradations.ts";
+import { isElsewhere } from "./fixed-held.ts";
 import type { NodeState } from "./node.ts";
 import type { Reach, ReachAddress, ReachPicture, ReachReport } from "./ports/index.ts";
 import { reachBlocks } from "./reach-blocks.ts";
@@ -93,7 +94,10 @@ function pictureOf(node: NodeState): ReachPicture {
       usable: node.unusableBecause(record) === "",
     })),
     blocks: reachBlocks(node),
-    addresses: [...pool.leases()].flatMap((lease) => reachAddresses(node, lease)),
+    // An address that follows its pod is announced where the pod is now, even if a pod that was cut off still has it here.
+    addresses: [...pool.leases()]
+      .flatMap((lease) => reachAddresses(node, lease))
+      .filter(({ address }) => !isElsewhere(node, `${address}/32`)),
     bgp: {
       asn: settings.values.asn,
       includeFile: settings.values["bird-include-file"],

@@ -5,6 +5,7 @@ import type { Plan, PrefixMode } from "../planning/index.ts";
 import type { AddressState, Attachment, Counts, Families, Lease, Pod } from "../pool/index.ts";
 import type {
   CallBudget,
+  FleetReport,
   NodeFacts,
   OtherIpam,
   PlannedCall,
@@ -80,6 +81,22 @@ export interface WaitingReport {
   readonly attachment: Attachment;
   readonly sinceMs: number;
   readonly deadlineMs: number;
+  /** Of a pod that keeps its address: what that address waits for. Absent = any address would do. */
+  readonly waitingFor?: string;
+}
+
+/** A fixed address as this node knows it. */
+export interface FixedReport {
+  /** "namespace/name". */
+  readonly pod: string;
+  readonly address: string;
+  readonly epoch: number;
+  /** `lost`: a pod has it here, and another node has it by now. `leaving`: the same, without a pod. */
+  readonly state: "coming" | "parked" | "bound" | "leaving" | "lost";
+  /** The node that has it now, if not this one; may be empty. */
+  readonly holder?: string;
+  /** Wall ms; absent = never, or not while its pod has it. */
+  readonly expiresAtMs?: number;
 }
 
 export interface IntentReport {
@@ -184,6 +201,8 @@ export interface StatusReport {
     readonly refillAtMs?: number;
   };
   readonly waiting: readonly WaitingReport[];
+  /** Addresses that follow their pods, as far as this node has to do with them. Absent = none. */
+  readonly fixed?: readonly FixedReport[];
   /** Empty on a node with ranges of its own, as are subnets and security groups. */
   readonly interfaces: readonly InterfaceReport[];
   /** The node's own ranges. Absent = its addresses come from EC2. */
@@ -201,6 +220,8 @@ export interface StatusReport {
   readonly budget?: readonly CallBudget[];
   /** What makes pod addresses reachable. Absent = nothing does, or somebody else. */
   readonly reach?: readonly ReachReport[];
+  /** The fleet that the node is of. Absent = none. */
+  readonly fleet?: FleetReport;
 }
 
 /** The answer of `enid plan`. */

@@ -7,14 +7,16 @@ import {
   originText,
   overrideProblems,
   parseOverride,
+  profileProblems,
   readConfiguration,
+  type SettingProblem,
   type Settings,
   settingName,
 } from "../configuration/index.ts";
 import { coerceError, EnidError } from "../errors.ts";
 import type { Degradations } from "./degradations.ts";
 import type { Ledger } from "./ledger.ts";
-import type { Change, NodeFacts, StoredOverride, StoredState, Telemetry } from "./ports/index.ts";
+import type { Change, FleetProfile, NodeFacts, StoredOverride, StoredState, Telemetry } from "./ports/index.ts";
 import type { Promises } from "./promises.ts";
 import type { ConfigurationReport, ReportedError } from "./reports.ts";
 
@@ -36,8 +38,9 @@ export interface SettingsKeeperOptions {
 }
 
 /**
- * The effective settings: defaults, then the last valid file, then the overrides. A file that is missing or broken
- * changes nothing; the last valid one is kept in the state, so a restart never falls back to defaults.
+ * The effective settings: defaults, then the fleet's profiles, then the last valid file, then the overrides. A file that is
+ * missing or broken changes nothing, and neither do profiles that go with nothing here; what was valid last is kept in the
+ * state, so a restart never falls back to defaults.
  */
 export class SettingsKeeper {
   readonly #ledger: Ledger;
@@ -53,6 +56,8 @@ export class SettingsKeeper {
   #source: ConfigurationReport["source"] = "none";
   #error: EnidError | undefined;
   #overrides: Record<string, StoredOverride> = {};
+  /** Those of this node, in force; what counts less first. */
+  #profiles: readonly FleetProfile[] = [];
   #settings: Settings = effectiveSettings(undefined, {});
   #changing: Promise<unknown> = Promise.resolve();
 
@@ -91,8 +96,12 @@ export class SettingsKeeper {
 
   async #choose(state: StoredState, offer: ConfigurationOffer): Promise<void> {
     this.#overrides = { ...state.overrides };
-    this.#tellUselessOverrides();
+    this.#profiles = state.profiles ?? [];
+    this.#tellUseless("override-without-effect", overrideProblems(this.#overrides));
+    this.#tellUseless("profile-without-effect", profileProblems(this.#profiles));
     if (offer.kind === "valid") {
+      // With no earlier file to go on with, it is the profiles that give way.
+      if (state.configuration === undefined) this.#dropUnfitProfiles(offer.configuration);
       const conflict = this.#conflict(offer.configuration);
       if (conflict === undefined) {
         await this.#accept(offer.configuration, state.configuration?.text);
@@ -109,6 +118,15 @@ export class SettingsKeeper {
   /** While running. Answers whether the settings, or where they come from, changed. */
   offer(offer: ConfigurationOffer): Promise<boolean> {
     return this.#inTurn(() => this.#take(offer));
+  }
+
+  /**
+   * The fleet's profiles that are this node's, those that count less first. Answers whether the settings, or where they come
+   * from, changed. What goes with nothing here is refused as a whole.
+   * @throws EnidError ENID_STATE_WRITE_FAILED; nothing changed then.
+   */
+  offerProfiles(profiles: readonly FleetProfile[]): Promise<boolean> {
+    return this.#inTurn(() => this.#takeProfiles(profiles));
   }
 
   /** @throws EnidError ENID_SETTING_UNKNOWN, ENID_SETTING_INVALID, ENID_STATE_WRITE_FAILED; nothing changed then. */
@@ -144,11 +162,70 @@ export class SettingsKeeper {
     return JSON.stringify(this.#settings) !== before;
   }
 
+  async #takeProfiles(profiles: readonly FleetProfile[]): Promise<boolean> {
+    const isKnown = JSON.stringify(profiles) === JSON.stringify(this.#profiles);
+    if (isKnown) {
+      this.#degradations.clear("fleet-profiles-rejected");
+      return false;
+    }
+    const settings = this.#effective({ profiles });
+    const problems = this.#problems(settings);
+    if (problems.length > 0) {
+      this.#refuseProfiles(problems);
+      return false;
+    }
+    await this.#ledger.must([{ kind: "profiles-put", profiles }]);
+    const before = JSON.stringify(this.#settings);
+    this.#profiles = profiles;
+    this.#settings = settings;
+    this.#degradations.clear("fleet-profiles-rejected");
+    const names = profiles.map(({ name }) => name);
+    this.#telemetry.event({
+      name: "fleet-profiles-applied",
+      level: "info",
+      message: `the fleet's profiles of this node are in force: ${names.length === 0 ? "none" : names.join(", ")}`,
+      fields: { profiles: names },
+    });
+    this.#tellUseless("profile-without-effect", profileProblems(profiles));
+    return JSON.stringify(settings) !== before;
+  }
+
+  #refuseProfiles(problems: readonly string[]): void {
+    const error = new EnidError("ENID_FLEET_PROFILES", { detail: problems.join("; ") });
+    if (this.#degradations.messageOf("fleet-profiles-rejected") === error.message) return;
+    this.#degradations.set("fleet-profiles-rejected", error, this.#clock.nowMs());
+    this.#telemetry.event({
+      name: "fleet-profiles-rejected",
+      level: "error",
+      message: error.message,
+      fields: { code: error.code },
+    });
+  }
+
+  /** Profiles of the state that contradict all there is by now: better none of them than no daemon. */
+  #dropUnfitProfiles(configuration: Configuration | undefined): void {
+    if (this.#profiles.length === 0) return;
+    const problems = this.#problems(this.#effective({ configuration }));
+    if (problems.length === 0 || this.#problems(this.#effective({ configuration, profiles: [] })).length > 0) return;
+    this.#profiles = [];
+    this.#refuseProfiles(problems);
+  }
+
+  /** The settings as they are, or would be with other parts. */
+  #effective(others: {
+    readonly configuration?: Configuration | undefined;
+    readonly overrides?: Record<string, StoredOverride>;
+    readonly profiles?: readonly FleetProfile[];
+  }): Settings {
+    const configuration = Object.hasOwn(others, "configuration") ? others.configuration : this.#configuration;
+    return effectiveSettings(configuration, others.overrides ?? this.#overrides, others.profiles ?? this.#profiles);
+  }
+
   async #set(assignment: string): Promise<void> {
     const { name, value } = parseOverride(assignment);
     const setAtMs = this.#clock.nowMs();
     const overrides = { ...this.#overrides, [name]: { value, setAtMs } };
-    const settings = effectiveSettings(this.#configuration, overrides);
+    const settings = this.#effective({ overrides });
     const [problem] = this.#problems(settings);
     if (problem !== undefined) {
       throw new EnidError("ENID_SETTING_INVALID", { name, value: JSON.stringify(value), allowed: problem });
@@ -168,7 +245,7 @@ export class SettingsKeeper {
     // An override that only a newer enid knows can be removed all the same.
     const name = Object.hasOwn(this.#overrides, text) ? text : settingName(text);
     const { [name]: removed, ...overrides } = this.#overrides;
-    const settings = effectiveSettings(this.#configuration, overrides);
+    const settings = this.#effective({ overrides });
     const [problem] = this.#problems(settings);
     if (problem !== undefined) {
       throw new EnidError("ENID_SETTING_INVALID", { name, value: "unset", allowed: problem });
@@ -213,7 +290,8 @@ export class SettingsKeeper {
     this.#configuration = stored;
     this.#readAtMs = state.configuration?.readAtMs ?? 0;
     this.#source = stored === undefined ? "none" : "last-valid";
-    this.#settings = effectiveSettings(stored, this.#overrides);
+    this.#dropUnfitProfiles(stored);
+    this.#settings = this.#effective({});
     const [problem] = this.#problems(this.#settings);
     if (problem !== undefined) {
       throw new EnidError("ENID_CONFIG_INVALID", { file: stored?.file ?? "", problems: problem });
@@ -222,9 +300,9 @@ export class SettingsKeeper {
 
   /** A file that is valid by itself may still contradict an override. */
   #conflict(configuration: Configuration): EnidError | undefined {
-    const problems = this.#problems(effectiveSettings(configuration, this.#overrides));
+    const problems = this.#problems(this.#effective({ configuration }));
     if (problems.length === 0) return undefined;
-    const text = `${configuration.file} with the overrides in force: ${problems.join("; ")}`;
+    const text = `${configuration.file} with the overrides and profiles in force: ${problems.join("; ")}`;
     return new EnidError("ENID_CONFIG_INVALID", { file: configuration.file, problems: text });
   }
 
@@ -244,9 +322,9 @@ export class SettingsKeeper {
     return problems;
   }
 
-  #tellUselessOverrides(): void {
-    for (const { names, message } of overrideProblems(this.#overrides)) {
-      this.#telemetry.event({ name: "override-without-effect", level: "warn", message, fields: { settings: names } });
+  #tellUseless(name: string, problems: readonly SettingProblem[]): void {
+    for (const { names, message } of problems) {
+      this.#telemetry.event({ name, level: "warn", message, fields: { settings: names } });
     }
   }
 
@@ -270,7 +348,7 @@ export class SettingsKeeper {
     this.#readAtMs = readAtMs;
     this.#source = "file";
     this.#error = undefined;
-    this.#settings = effectiveSettings(configuration, this.#overrides);
+    this.#settings = this.#effective({});
     this.#degradations.clear("configuration-rejected");
     this.#degradations.clear("configuration-missing");
   }

@@ -2,10 +2,11 @@ import { prefixModeOf } from "../configuration/index.ts";
 import type { EnidError } from "../errors.ts";
 import { excess, needed } from "../planning/index.ts";
 import { type Counts, familyOf } from "../pool/index.ts";
+import { fixedReports } from "./fixed-reports.ts";
 import type { GivingBack } from "./giving-back.ts";
 import type { NodeState } from "./node.ts";
 import { planSubnets } from "./plan-input.ts";
-import type { ReachReport, StoreFacts } from "./ports/index.ts";
+import type { FleetReport, ReachReport, StoreFacts } from "./ports/index.ts";
 import { rangeReports } from "./range-reports.ts";
 import type {
   ConfigurationReport,
@@ -38,6 +39,7 @@ export interface StatusInput {
   readonly refillAtMs: number | undefined;
   readonly reach: readonly ReachReport[];
   readonly orphans: OrphansReport | undefined;
+  readonly fleet: FleetReport | undefined;
 }
 
 /** The pool, and what is said of it only where there is something to say. */
@@ -47,7 +49,8 @@ function poolReport({ node, givingBack }: StatusInput) {
     ({ block }) => block.kind === "prefix" && familyOf(block.cidr) === "ipv4",
   );
   const free = [...node.pool.blocks()].filter(
-    ({ total, free, block }) => free === total && familyOf(block.cidr) === "ipv4" && block.kind !== "node-cidr",
+    ({ total, free, kept, block }) =>
+      free === total && kept !== true && familyOf(block.cidr) === "ipv4" && block.kind !== "node-cidr",
   );
   const lost = lostReports(node);
   const { addresses, interfaces } = node.givenBack;
@@ -85,6 +88,7 @@ export function statusReport(input: StatusInput): StatusReport {
   const { node } = input;
   const watermarks = node.watermarks();
   const { available, used } = node.supply();
+  const fixed = fixedReports(node);
   return {
     phase: input.phase,
     ready: input.notReady === undefined,
@@ -103,6 +107,7 @@ export function statusReport(input: StatusInput): StatusReport {
       ...(input.refillAtMs === undefined ? {} : { refillAtMs: input.refillAtMs }),
     },
     waiting: input.waiting,
+    ...(fixed === undefined ? {} : { fixed }),
     ...placesOf(node, input.restraint),
     intents: intentReports(node),
     degraded: input.degraded,
@@ -113,6 +118,7 @@ export function statusReport(input: StatusInput): StatusReport {
     ...(input.budget === undefined ? {} : { budget: input.budget }),
     ...(input.reach.length === 0 ? {} : { reach: input.reach }),
     ...(input.orphans === undefined ? {} : { orphans: input.orphans }),
+    ...(input.fleet === undefined ? {} : { fleet: input.fleet }),
   };
 }
 

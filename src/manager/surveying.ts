@@ -62,7 +62,8 @@ export class Surveyor {
   #resolveError: EnidError | undefined;
   #growthWaits = false;
   #reselected = false;
-  #distrusted = false;
+  /** Since when the subnet facts are known to be wrong; nothing older may take their place. */
+  #distrustedAtMs: number | undefined;
   #stored: StoredResolution | undefined;
   #boot: Change | undefined;
   /** The primary interface has other groups than those that were resolved, and they are everyone's. */
@@ -91,14 +92,14 @@ export class Surveyor {
     this.#boot = boot;
   }
 
-  /** Pods are served meanwhile, so the first look comes at some moment of the next `withinMs`. */
+  /** Nothing hurries, so the first look comes at some moment of the next `withinMs`. */
   spread(withinMs: number): void {
     if (withinMs <= 0) return;
     this.#spread = true;
     this.#identifyNotBeforeMs = this.#options.clock.nowMs() + withinMs * this.#options.random.fraction();
   }
 
-  /** A pod waits for more than the state holds: the first look must not wait any longer. */
+  /** A pod waits for what the state does not hold: the first look must not wait any longer. */
   hurry(): void {
     if (!this.#spread) return;
     this.#spread = false;
@@ -147,12 +148,14 @@ export class Surveyor {
   /** Whether the subnet facts are new enough to grow on. */
   fresh(nowMs: number): boolean {
     const { resolution, resolvedAtMs } = this.#options.node;
-    return resolution !== undefined && !this.#distrusted && nowMs - resolvedAtMs <= LIMITS.resolutionFreshMs;
+    return (
+      resolution !== undefined && this.#distrustedAtMs === undefined && nowMs - resolvedAtMs <= LIMITS.resolutionFreshMs
+    );
   }
 
   /** EC2 denied what the subnet facts say: they are read again before the next growth. */
   distrustSubnets(): void {
-    this.#distrusted = true;
+    this.#distrustedAtMs = this.#options.clock.nowMs();
   }
 
   /** A plan wants to grow but the facts are old, or no longer so. */
@@ -296,13 +299,20 @@ export class Surveyor {
   #resolve(): void {
     const { activities, provider, node, degradations, clock } = this.#options;
     const { settings } = node;
+    const doubtMs = this.#distrustedAtMs;
+    // What another node asked EC2 before this one had doubts says nothing against them.
+    const maxAgeMs = doubtMs === undefined ? undefined : Math.max(1, clock.nowMs() - doubtMs);
     // When the selection changes while EC2 is asked, the answer is to another question.
     const stillAsked = () => selectionKey(settings) === selectionKey(node.settings);
     activities.run(
       "resolve",
       async (signal) => {
-        const resolution = await activities.patiently(provider.resolve(selectionOf(settings), signal), signal);
-        if (stillAsked()) this.#resolved(resolution);
+        const asked = provider.resolve(selectionOf(settings), signal, maxAgeMs);
+        const resolution = await activities.patiently(asked, signal);
+        if (!stillAsked()) return;
+        // Doubts that came meanwhile stay: the answer may be of before.
+        if (this.#distrustedAtMs === doubtMs) this.#distrustedAtMs = undefined;
+        this.#resolved(resolution);
       },
       (error) => {
         if (!stillAsked()) return;
@@ -319,7 +329,6 @@ export class Surveyor {
   #resolved(resolution: Resolution): void {
     const { node, clock, degradations } = this.#options;
     this.#remember(resolution);
-    this.#distrusted = false;
     this.#groupsOutdated = false;
     node.resolution = resolution;
     node.resolvedAtMs = clock.nowMs();

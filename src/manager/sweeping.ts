@@ -5,7 +5,7 @@ import type { Activities } from "./activities.ts";
 import { LIMITS } from "./limits.ts";
 import { NEVER } from "./moments.ts";
 import type { NodeState } from "./node.ts";
-import type { Leftover, Provider, Telemetry } from "./ports/index.ts";
+import type { Leftover, Provider, Singletons, Telemetry } from "./ports/index.ts";
 import type { Restraint } from "./restraint.ts";
 
 export interface SweeperOptions {
@@ -16,6 +16,8 @@ export interface SweeperOptions {
   readonly telemetry: Telemetry;
   readonly clock: Clock;
   readonly random: Random;
+  /** Who does it for the fleet. Absent = there is no fleet: every node does it. */
+  readonly singletons: Pick<Singletons, "holds"> | undefined;
   readonly begin: (step: RemoveInterfaceStep) => void;
 }
 
@@ -23,7 +25,8 @@ export interface SweeperOptions {
  * Removes what nodes of the cluster left behind that are no more: interfaces with the cluster's tag that hang on nothing,
  * are old, and were seen so twice, half an hour apart. A node of the cluster may be about to attach a young one
  * (aws/amazon-vpc-cni-k8s#1099), so age and second look are what keeps it safe; the provider looks a third time before it
- * deletes, and never detaches. One filtered describe an hour; none without `cluster-name`.
+ * deletes, and never detaches. One filtered describe an hour; none without `cluster-name`. In a fleet one node does it for
+ * all of the cluster, and while the fleet is away nobody: what was left behind costs less than two nodes that disagree.
  */
 export class Sweeper {
   readonly #options: SweeperOptions;
@@ -42,7 +45,14 @@ export class Sweeper {
     const { clock, node, activities, provider, restraint, random } = this.#options;
     const clusterName = node.settings.values["cluster-name"];
     const nowMs = clock.nowMs();
-    if (clusterName === "" || nowMs < this.#dueMs || restraint.givingBackBlockedUntilMs() > 0) return;
+    if (clusterName === "") return;
+    // Asked in every round: who wants the task must want it before it is due.
+    const isOurs = this.isOurs(clusterName);
+    if (nowMs < this.#dueMs || restraint.givingBackBlockedUntilMs() > 0) return;
+    if (!isOurs) {
+      this.#dueMs = nowMs + jitterMs(random, LIMITS.sweepTaskMs, LIMITS.sweepJitter);
+      return;
+    }
     this.#dueMs = nowMs + jitterMs(random, LIMITS.sweepEveryMs, LIMITS.sweepJitter);
     activities.run(
       "sweep",
@@ -50,6 +60,11 @@ export class Sweeper {
         this.#swept(await activities.patiently(provider.leftovers(clusterName, signal), signal), clusterName),
       (error) => this.#failed(error),
     );
+  }
+
+  /** Whether this node may remove what others left behind, now. */
+  isOurs(clusterName: string): boolean {
+    return this.#options.singletons?.holds(sweepTask(clusterName)) ?? true;
   }
 
   /** Infinity = never. */
@@ -69,6 +84,7 @@ export class Sweeper {
       return seenForMs >= LIMITS.leftoverPauseMs && nowMs - createdAtMs >= LIMITS.leftoverAgeMs;
     });
     for (const { id, instanceId } of this.#shuffled(ripe).slice(0, LIMITS.leftoversAtOnce)) {
+      if (!this.isOurs(clusterName)) return;
       const reason = `${id} was made by enid for ${instanceId}, hangs on nothing and was seen so twice: that node left it behind`;
       begin({ kind: "remove-interface", interfaceId: id, orphanOf: clusterName, reason });
     }
@@ -89,4 +105,9 @@ export class Sweeper {
       fields: { code: error.code },
     });
   }
+}
+
+/** One of each cluster: the nodes of a fleet may be of several. */
+function sweepTask(clusterName: string): string {
+  return `leak-sweep:${clusterName}`;
 }

@@ -31,6 +31,8 @@ function reasonOf(why: Unavailable): string {
       return "its block is being given back to the cloud";
     case "unusable":
       return "its block gives no addresses to pods now (`enid status` says why)";
+    case "kept":
+      return "it is the fixed address of another pod";
     case "leased":
       return `it is leased to ${podName(why.pod)}`;
     case "cooling":

@@ -172,6 +172,11 @@ export interface AddBlocksStep {
   readonly count: number;
   /** What the blocks are. Absent = "address". */
   readonly unit?: BlockUnit;
+  /**
+   * This very address (canonical IPv4), away from whichever interface has it: `count` is 1 and `unit` "address" then. For a
+   * pod whose address is fixed. Absent = whichever the subnet gives.
+   */
+  readonly address?: string;
   readonly reason: string;
 }
 

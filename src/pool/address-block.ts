@@ -3,7 +3,7 @@ import { FreeQueue } from "./free-queue.ts";
 import { formatAddress, type Range } from "./ipv4.ts";
 import { formatIpv6Address, type Ipv6Range } from "./ipv6.ts";
 import { NOWHERE } from "./packing.ts";
-import type { Stock } from "./stock.ts";
+import type { Offer, Stock } from "./stock.ts";
 import { COOLING, FREE, LEASED, RESERVED, type StateCode, Tally } from "./tally.ts";
 import type { AddressState, Block, BlockCounts } from "./types.ts";
 
@@ -20,8 +20,12 @@ export class AddressBlock {
   readonly size: number;
   readonly stock: Stock;
   readonly tally = new Tally();
-  /** False: its leases stay, but no pod gets an address of it. */
+  /** Its stock alone writes these three. False: its leases stay, but no pod gets an address of it. */
   usable = true;
+  /** What was said of it, whether it is kept or not. */
+  allowed = true;
+  /** It waits for one pod and is for no other. */
+  kept = false;
   /** True: it goes back to the cloud, whole. No address of it is leased or cooling then. */
   releasing = false;
 
@@ -64,9 +68,10 @@ export class AddressBlock {
   }
 
   get counts(): BlockCounts {
-    const { block, usable, tally } = this;
+    const { block, usable, kept, tally } = this;
     const { free, leased, cooling, releasing } = tally;
-    return { block, usable, total: tally.total, free, leased, cooling, releasing };
+    const counts = { block, usable, total: tally.total, free, leased, cooling, releasing };
+    return kept ? { ...counts, kept } : counts;
   }
 
   /** Is every address of it free? */
@@ -144,6 +149,11 @@ export class AddressBlock {
     }
     this.tally.move(from, to);
     this.stock.addressMoved(this, from, to, toFront);
+  }
+
+  /** Answers whether that changes anything. */
+  offer(to: Offer): boolean {
+    return this.stock.offer(this, to);
   }
 
   setReleasing(releasing: boolean): void {

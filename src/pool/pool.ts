@@ -7,7 +7,7 @@ import { FillingOrder } from "./filling-order.ts";
 import { type Held, LeaseTable } from "./lease-table.ts";
 import { PoolError } from "./pool-error.ts";
 import { findProblems } from "./problems.ts";
-import { refuseInUse, refuseOther } from "./refusals.ts";
+import { refuseInUse, refuseOther, refuseToGiveBack } from "./refusals.ts";
 import { restorablePlace } from "./restorable.ts";
 import { countsOf, interfaceCountsOf, usableCountsOf, wholeBlocksOf } from "./sums.ts";
 import { COOLING, FREE, LEASED } from "./tally.ts";
@@ -134,10 +134,15 @@ export class Pool {
 
   /** A block that is not usable keeps its leases, and no pod gets an address of it. Throws `unknown-block`. */
   setBlockUsable(cidr: string, usable: boolean): void {
-    const block = this.#known(cidr);
-    if (block.usable === usable) return;
-    this.changes.blocks++;
-    block.stock.setBlockUsable(block, usable);
+    if (this.#known(cidr).offer({ allowed: usable })) this.changes.blocks++;
+  }
+
+  /**
+   * The block, of a single address, is for one pod alone, which asks for it as `isKept`: no other gets it, it does not cool,
+   * is not given back and does not count as usable. Throws `unknown-block`.
+   */
+  keep(cidr: string, kept: boolean): void {
+    if (this.#known(cidr).offer({ kept })) this.changes.blocks++;
   }
 
   /**
@@ -157,7 +162,7 @@ export class Pool {
   /** All addresses of the blocks go back to the cloud. Throws `unknown-block`, `block-in-use`; then none of them does. */
   markReleasing(cidrs: readonly string[]): void {
     const blocks = cidrs.map((cidr) => this.#known(cidr));
-    for (const block of blocks) refuseInUse(block, "given back");
+    for (const block of blocks) refuseToGiveBack(block);
     for (const block of blocks) block.setReleasing(true);
     this.changes.blocks += blocks.length;
   }
@@ -179,11 +184,11 @@ export class Pool {
     pod: Pod,
     nowMs: number,
     families: Families = "ipv4",
-    { wanted, sandbox }: LeaseExtras = {},
+    { wanted, sandbox, isKept }: LeaseExtras = {},
   ): LeaseResult {
     const held = this.#leases.of(attachment);
     if (held !== undefined) return { kind: "existing", lease: held.lease };
-    const wished = wanted === undefined ? NOTHING_WISHED : findWished(wanted, families, this.#books);
+    const wished = wanted === undefined ? NOTHING_WISHED : findWished(wanted, families, this.#books, isKept);
     if ("why" in wished) return { kind: "unavailable", ...wished };
     const family = families === "ipv6" ? "ipv6" : "ipv4";
     if (this.#leases.size >= this.mostLeases) return { kind: "none", lacks: family };
@@ -212,7 +217,7 @@ export class Pool {
     if (held === undefined) return undefined;
     const untilMs = nowMs + coolingMs;
     this.#drop(held, COOLING);
-    this.#cooling.push(held.address, untilMs);
+    if (!held.block.kept) this.#cooling.push(held.address, untilMs);
     if (held.ipv6Place !== undefined) this.#cooling.push(held.ipv6Place.address, untilMs);
     return { lease: held.lease, cooling: { address: held.lease.address, untilMs } };
   }
@@ -367,14 +372,7 @@ export class Pool {
 
   /** What is wrong inside the pool, a sentence each; empty unless enid has a bug. Looks at every address. */
   problems(): string[] {
-    return findProblems({
-      carriers: [...this.#carriers.values()],
-      orders: { ipv4: [...this.#orders.ipv4], ipv6: [...this.#orders.ipv6] },
-      blocks: [...this.#blocks.values()],
-      index: this.#index,
-      leases: this.#leases,
-      cooling: [...this.#cooling],
-    });
+    return findProblems({ carriers: this.#carriers, orders: this.#orders, blocks: this.#blocks, ...this.#books });
   }
 
   #hold(lease: Lease, { block, offset, address }: Place, ipv6Place: Place | undefined): void {
@@ -388,7 +386,7 @@ export class Pool {
     const { block, offset, ipv6Place } = held;
     this.changes.addresses++;
     this.#leases.remove(held);
-    block.change(offset, LEASED, to, toFront);
+    block.change(offset, LEASED, block.kept ? FREE : to, toFront);
     ipv6Place?.block.change(ipv6Place.offset, LEASED, to, toFront);
   }
 

@@ -9,8 +9,17 @@ import type { Stock } from "./stock.ts";
 import { Tally } from "./tally.ts";
 import type { Family } from "./types.ts";
 
-/** The inside of a pool. */
-export interface PoolInside {
+/** The inside of a pool as it keeps it. */
+export interface PoolBooks {
+  readonly carriers: ReadonlyMap<string, Carrier>;
+  readonly orders: Readonly<Record<Family, Iterable<Stock>>>;
+  readonly blocks: ReadonlyMap<string, AddressBlock>;
+  readonly index: BlockIndex;
+  readonly leases: LeaseTable;
+  readonly cooling: Iterable<{ readonly address: number; readonly untilMs: number }>;
+}
+
+interface PoolInside {
   readonly carriers: readonly Carrier[];
   /** By family what has something to offer, in filling order. */
   readonly orders: Readonly<Record<Family, readonly Stock[]>>;
@@ -21,7 +30,17 @@ export interface PoolInside {
 }
 
 /** Counts everything anew and compares: whatever differs is a bug of the pool. */
-export function findProblems(inside: PoolInside): string[] {
+export function findProblems({ carriers, orders, blocks, cooling, ...books }: PoolBooks): string[] {
+  return problemsOf({
+    ...books,
+    carriers: [...carriers.values()],
+    orders: { ipv4: [...orders.ipv4], ipv6: [...orders.ipv6] },
+    blocks: [...blocks.values()],
+    cooling: [...cooling],
+  });
+}
+
+function problemsOf(inside: PoolInside): string[] {
   const own = { ipv4: new Map<string, AddressBlock[]>(), ipv6: new Map<string, AddressBlock[]>() };
   const problems = inside.carriers.flatMap(carrierProblems);
   for (const block of inside.blocks) {
@@ -102,6 +121,9 @@ function stockProblems(carrier: Carrier, family: Family, own: readonly AddressBl
   }
   const tally = sum(own);
   const denied = sum(own.filter((block) => !block.usable));
+  for (const { block, usable, allowed, kept } of own) {
+    if (usable !== (allowed && !kept)) problems.push(`${name} offers block ${block.cidr} to the wrong pods`);
+  }
   if (!tally.equals(stock.tally)) problems.push(`${name} counts ${stock.tally}; its blocks have ${tally}`);
   if (!denied.equals(stock.denied)) {
     problems.push(`${name} counts ${stock.denied} as not usable; its blocks have ${denied}`);

@@ -12,6 +12,12 @@ export function refuseInUse(block: AddressBlock, what: string): void {
   );
 }
 
+/** Throws `block-in-use` also while the block is kept for a pod. */
+export function refuseToGiveBack(block: AddressBlock): void {
+  refuseInUse(block, "given back");
+  if (block.kept) throw new PoolError("block-in-use", `block ${block.block.cidr} is the fixed address of a pod`);
+}
+
 /** Throws `attachment-leased` unless the attachment has just the addresses of the lease. */
 export function refuseOther(lease: Lease, held: Lease): void {
   if (held.address === lease.address && held.ipv6Address === lease.ipv6Address) return;

@@ -4,6 +4,12 @@ import type { FillingOrder } from "./filling-order.ts";
 import { NOWHERE, Packing } from "./packing.ts";
 import { LEASED, type StateCode, Tally } from "./tally.ts";
 
+/** Whom a block is for. Absent = as before. */
+export interface Offer {
+  readonly allowed?: boolean;
+  readonly kept?: boolean;
+}
+
 /** The blocks of one family on one interface, with their counters and their packing. */
 export class Stock {
   readonly carrier: Carrier;
@@ -45,11 +51,17 @@ export class Stock {
     this.reorder();
   }
 
-  setBlockUsable(block: AddressBlock, usable: boolean): void {
-    if (block.usable === usable) return;
+  /** Answers whether that changes anything. */
+  offer(block: AddressBlock, { allowed = block.allowed, kept = block.kept }: Offer): boolean {
+    if (block.allowed === allowed && block.kept === kept) return false;
+    block.allowed = allowed;
+    block.kept = kept;
+    const usable = allowed && !kept;
+    if (block.usable === usable) return true;
     block.usable = usable;
     this.denied.add(block.tally, usable ? -1 : 1);
     this.#changed(block);
+    return true;
   }
 
   addressMoved(block: AddressBlock, from: StateCode, to: StateCode, toFront: boolean): void {

@@ -29,12 +29,12 @@ export function interfaceCountsOf(carriers: Iterable<Carrier>, family: Family): 
     .map((carrier) => carrier.counts(family));
 }
 
-/** The blocks of which every address is free, in the order in which they were added. */
+/** The blocks of which every address is free and for any pod, in the order in which they were added. */
 export function wholeBlocksOf({ blocks }: Stock): WholeBlock[] {
   const free: WholeBlock[] = [];
-  for (const { whole, block } of blocks) {
+  for (const { whole, kept, block } of blocks) {
     const { cidr, kind, found } = block;
-    if (whole) free.push(found === true ? { cidr, kind, found } : { cidr, kind });
+    if (whole && !kept) free.push(found === true ? { cidr, kind, found } : { cidr, kind });
   }
   return free;
 }

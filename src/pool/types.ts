@@ -121,6 +121,8 @@ export interface LeaseExtras {
   /** Canonical addresses that the pod is to have, at most one of each family. Absent = any. */
   readonly wanted?: readonly string[] | undefined;
   readonly sandbox?: Sandbox | undefined;
+  /** The pod is the one that the blocks of `wanted` are kept for. Absent = false. */
+  readonly isKept?: boolean;
 }
 
 /** What becomes of asking for an address: the one the attachment has, a new one, or none is free. */
@@ -141,12 +143,16 @@ export type Unavailable =
   | { readonly because: "releasing" }
   /** The block or its interface gives no addresses to pods. */
   | { readonly because: "unusable" }
+  /** It is the fixed address of another pod. */
+  | { readonly because: "kept" }
   | { readonly because: "leased"; readonly pod: Pod }
   /** Wall ms. */
   | { readonly because: "cooling"; readonly untilMs: number };
 
 export interface BlockCounts extends Counts {
   readonly block: Block;
-  /** False: its leases stay, but no pod gets an address of it. */
+  /** False: its leases stay, but no pod gets an address of it. Also of a block that is kept. */
   readonly usable: boolean;
+  /** It is for one pod alone. Absent = false. */
+  readonly kept?: boolean;
 }

@@ -18,18 +18,19 @@ interface Books {
   readonly cooling: CoolingQueue;
 }
 
-/** The places of the addresses wanted, if each of them is free; otherwise the first that cannot be had. */
+/** `isKept`: for the pod that they are kept for. The places of the addresses wanted, if each of them is free; otherwise the first that cannot be had. */
 export function findWished(
   wanted: readonly string[],
   families: Families,
   books: Books,
+  isKept = false,
 ): Wished | { address: string; why: Unavailable } {
   const wished: { ipv4?: Place; ipv6?: Place } = {};
   for (const address of wanted) {
     const family = familyOf(address);
     const isAsked = families === "dual" || families === family;
     const place = books.index.place(address);
-    const why = isAsked && wished[family] === undefined ? whyNot(place, books) : OTHER_FAMILY;
+    const why = isAsked && wished[family] === undefined ? whyNot(place, books, isKept) : OTHER_FAMILY;
     if (why !== undefined || place === undefined) return { address, why: why ?? NOT_HERE };
     wished[family] = place;
   }
@@ -39,7 +40,7 @@ export function findWished(
 const NOT_HERE = { because: "not-here" } as const;
 const OTHER_FAMILY = { because: "other-family" } as const;
 
-function whyNot(place: Place | undefined, { leases, cooling }: Books): Unavailable | undefined {
+function whyNot(place: Place | undefined, { leases, cooling }: Books, isKept: boolean): Unavailable | undefined {
   if (place === undefined) return NOT_HERE;
   const { block, offset, address } = place;
   switch (block.state(offset)) {
@@ -52,7 +53,8 @@ function whyNot(place: Place | undefined, { leases, cooling }: Books): Unavailab
     case "releasing":
       return { because: "releasing" };
     default:
-      return block.usable && block.stock.carrier.interface.usable ? undefined : { because: "unusable" };
+      if (!block.allowed || !block.stock.carrier.interface.usable) return { because: "unusable" };
+      return block.kept && !isKept ? { because: "kept" } : undefined;
   }
 }
 

@@ -1,6 +1,8 @@
 import type { EnidError } from "../errors.ts";
 import type {
   Change,
+  FixedRecord,
+  FleetProfile,
   Intent,
   InterfaceRecord,
   StoredConfiguration,
@@ -10,7 +12,7 @@ import type {
 } from "../manager/ports/index.ts";
 import type { Attachment, Block, Cooling, Lease } from "../pool/index.ts";
 import { asWriteFailure, type Call, type WriteGroup } from "./group-commit.ts";
-import { copyBlock, copyIntent, copyInterface, copyJson, copyLease } from "./record-copies.ts";
+import { copyBlock, copyFixed, copyIntent, copyInterface, copyJson, copyLease, copyProfile } from "./record-copies.ts";
 import {
   addressesOf,
   addressTaken,
@@ -38,6 +40,8 @@ export class MemoryTables {
   readonly #overrides = new Map<string, StoredOverride>();
   readonly #configuration = new Map<"last", StoredConfiguration>();
   readonly #resolution = new Map<"last", StoredResolution>();
+  readonly #fixed = new Map<string, FixedRecord>();
+  readonly #profiles = new Map<"all", readonly FleetProfile[]>();
   readonly #identity = new Map<"boot" | "instance", string>();
 
   /** Each call whole or not at all, in order. */
@@ -67,12 +71,15 @@ export class MemoryTables {
     for (const [name, override] of Object.entries(state.overrides)) this.#overrides.set(name, copyJson(override));
     if (state.configuration !== undefined) this.#configuration.set("last", { ...state.configuration });
     if (state.resolution !== undefined) this.#resolution.set("last", copyJson(state.resolution));
+    for (const record of state.fixed ?? []) this.#fixed.set(record.pod, copyFixed(record));
+    if (state.profiles !== undefined) this.#profiles.set("all", state.profiles.map(copyProfile));
     this.#identity.set("boot", state.bootId).set("instance", state.instanceId);
     this.#log.commit();
   }
 
   state(): StoredState {
     const resolution = this.#resolution.get("last");
+    const profiles = this.#profiles.get("all") ?? [];
     return {
       bootId: this.#identity.get("boot") ?? "",
       instanceId: this.#identity.get("instance") ?? "",
@@ -86,6 +93,8 @@ export class MemoryTables {
       overrides: Object.fromEntries([...this.#overrides].map(([name, override]) => [name, copyJson(override)])),
       configuration: copyJson(this.#configuration.get("last")),
       ...(resolution === undefined ? {} : { resolution: copyJson(resolution) }),
+      ...(this.#fixed.size === 0 ? {} : { fixed: sorted(this.#fixed, (record) => [record.pod]).map(copyFixed) }),
+      ...(profiles.length === 0 ? {} : { profiles: profiles.map(copyProfile) }),
     };
   }
 
@@ -166,6 +175,15 @@ export class MemoryTables {
       case "resolution-put":
         log.set(this.#resolution, "last", copyJson(change.resolution));
         break;
+      case "fixed-put":
+        log.set(this.#fixed, change.record.pod, copyFixed(change.record));
+        break;
+      case "fixed-remove":
+        log.delete(this.#fixed, change.pod);
+        break;
+      case "profiles-put":
+        log.set(this.#profiles, "all", change.profiles.map(copyProfile));
+        break;
       case "boot-started":
         this.#startBoot(change.bootId);
         break;
@@ -229,7 +247,14 @@ export class MemoryTables {
     const before = this.#identity.get("instance") ?? "";
     if (before !== "" && before !== instanceId) {
       this.#endAllLeases();
-      for (const table of [this.#cooling, this.#blocks, this.#interfaces, this.#intents, this.#resolution]) {
+      for (const table of [
+        this.#cooling,
+        this.#blocks,
+        this.#interfaces,
+        this.#intents,
+        this.#resolution,
+        this.#fixed,
+      ]) {
         this.#log.clear(table as Map<string, unknown>);
       }
     }

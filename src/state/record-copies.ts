@@ -1,6 +1,6 @@
-import type { Intent, InterfaceRecord } from "../manager/ports/index.ts";
+import type { FixedRecord, FleetProfile, Intent, InterfaceRecord } from "../manager/ports/index.ts";
 import type { Block, Lease, Sandbox } from "../pool/index.ts";
-import { jsonText, wallMs } from "./rules.ts";
+import { jsonText, wallMs, wholeNumber } from "./rules.ts";
 
 // Copies take the fields of the record only: callers may pass richer objects (an ObservedInterface is an InterfaceRecord).
 
@@ -57,6 +57,33 @@ export function copyIntent(intent: Intent): Intent {
     ...(tags === undefined ? {} : { tags: { ...tags } }),
     ...(interfaceId === undefined ? {} : { interfaceId }),
     ...(attachmentId === undefined ? {} : { attachmentId }),
+  };
+}
+
+export function copyFixed(record: FixedRecord): FixedRecord {
+  const { pod, address, subnetId, zone, epoch, holder, holderName, state, keepMs, expiresAtMs } = record;
+  return {
+    pod,
+    address,
+    subnetId,
+    zone,
+    epoch: wholeNumber(epoch, `the epoch of ${pod}`),
+    holder,
+    holderName,
+    state,
+    keepMs: wallMs(keepMs, `the time for which ${address} is kept`),
+    ...(expiresAtMs === undefined
+      ? {}
+      : { expiresAtMs: wallMs(expiresAtMs, `the time until which ${address} is kept`) }),
+  };
+}
+
+export function copyProfile({ name, match, values, setAtMs }: FleetProfile): FleetProfile {
+  return {
+    name,
+    match: JSON.parse(jsonText(match, `what profile ${name} matches`)),
+    values: JSON.parse(jsonText(values, `profile ${name}`)),
+    setAtMs: wallMs(setAtMs, `the time of profile ${name}`),
   };
 }
 

@@ -15,6 +15,12 @@ export function wallMs(value: number, what: string): number {
   return rounded;
 }
 
+/** A count as it is kept: whole, and small enough to be exact. */
+export function wholeNumber(value: number, what: string): number {
+  if (!Number.isSafeInteger(value)) throw writeFailed(`${what} is ${value}, not a whole number`, { reason: "invalid" });
+  return value + 0;
+}
+
 export function jsonText(value: unknown, what: string): string {
   let text: string | undefined;
   try {

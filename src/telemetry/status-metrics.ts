@@ -1,5 +1,6 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { StatusReport } from "../manager/index.ts";
+import { fleetMetrics } from "./fleet-metrics.ts";
 import { orphanMetrics } from "./orphan-metrics.ts";
 import { reachMetrics } from "./reach-metrics.ts";
 
@@ -27,6 +28,7 @@ export function statusMetrics(registry: Registry): Refresh {
     orphanMetrics(registry),
     conditionMetrics(registry),
     settingsMetrics(registry),
+    fleetMetrics(registry),
     stateMetrics(registry),
   ];
   return (source, nowMs) => {
@@ -67,7 +69,16 @@ function addressMetrics(registry: Registry): StatusRefresh {
     help: "Leased addresses that EC2 denies; their leases stay. Above 0: `enid status` names the pods. Delete them, and find who took the addresses.",
     registers,
   });
+  const fixed = new Gauge({
+    name: "enid_fixed_addresses",
+    help: "Fixed addresses that this node has to do with: bound (its pod has it here), parked, coming, leaving (another node has it by now), lost (the same, with a pod that has it here). lost above 0: delete the pods that `enid status` names.",
+    labelNames: ["state"],
+    registers,
+  });
   return (status) => {
+    for (const state of ["bound", "parked", "coming", "leaving", "lost"] as const) {
+      fixed.set({ state }, status.fixed?.filter((one) => one.state === state).length ?? 0);
+    }
     const { ipv6 } = status.pool;
     setStates((state, value) => addresses.set({ state, family: "ipv4" }, value), status.pool);
     for (const state of ["leased", "cooling", "releasing"] as const) {
@@ -184,12 +195,33 @@ function budgetMetrics(registry: Registry): StatusRefresh {
     labelNames: ["action"],
     registers,
   });
+  const tokens = new Counter({
+    name: "enid_fleet_tokens_total",
+    help: "Tokens of each EC2 action that the fleet's budget gave to this node. Without a fleet: nothing.",
+    labelNames: ["action"],
+    registers,
+  });
+  const away = new Counter({
+    name: "enid_fleet_budget_away_total",
+    help: "Calls of each EC2 action for which the fleet could not be asked, so that the node took of its own share. Rising: the store is away.",
+    labelNames: ["action"],
+    registers,
+  });
+  const local = new Gauge({
+    name: "enid_fleet_budget_local",
+    help: "1 while the node calls the EC2 action out of its own share of the account's bucket, for the fleet was away at the last call; 0 while the fleet gives the tokens. Without a fleet: nothing.",
+    labelNames: ["action"],
+    registers,
+  });
   return ({ budget = [] }) => {
-    rate.reset();
-    waiting.reset();
-    for (const { action, ratePerSecond, waiting: calls } of budget) {
+    for (const metric of [rate, waiting, tokens, away, local]) metric.reset();
+    for (const { action, ratePerSecond, waiting: calls, source, sharedTimes = 0, awayTimes = 0 } of budget) {
       rate.set({ action }, ratePerSecond);
       waiting.set({ action }, calls);
+      if (source === undefined) continue;
+      tokens.inc({ action }, sharedTimes);
+      away.inc({ action }, awayTimes);
+      local.set({ action }, source === "node" ? 1 : 0);
     }
   };
 }

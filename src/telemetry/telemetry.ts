@@ -2,6 +2,7 @@ import { Gauge, Registry } from "prom-client";
 import type { Clock } from "../adapters/index.ts";
 import type { EnidEvent, Telemetry } from "../manager/ports/index.ts";
 import { callMetrics } from "./call-metrics.ts";
+import { CallTally } from "./call-tally.ts";
 import { EventRing, type RecordedEvent } from "./event-ring.ts";
 import type { Logger } from "./logger.ts";
 import { processMetrics } from "./process-metrics.ts";
@@ -22,6 +23,8 @@ export interface NodeTelemetry extends Telemetry {
   source(): TelemetrySource | undefined;
   /** The latest events but those of level debug, oldest first. */
   recent(limit: number): readonly RecordedEvent[];
+  /** Attempts of cloud calls in the last 5 minutes, by action. */
+  recentCalls(): Readonly<Record<string, number>>;
   /** All metrics in Prometheus' text format. */
   scrape(): Promise<string>;
 }
@@ -39,6 +42,7 @@ export function createTelemetry({ clock, logger, version }: TelemetryOptions): N
   const refreshStatus = statusMetrics(registry);
   const refreshProcess = processMetrics(registry, clock);
   const ring = new EventRing(EVENTS_KEPT);
+  const tally = new CallTally();
   let watched: TelemetrySource | undefined;
   new Gauge({
     name: "enid_build_info",
@@ -55,6 +59,7 @@ export function createTelemetry({ clock, logger, version }: TelemetryOptions): N
     },
     cloudCall({ action, code, durationMs, requestId, waitedMs = 0 }) {
       calls.cloudCall(action, code, durationMs, waitedMs);
+      tally.add(action, clock.monotonicMs());
       const level = code === "ok" ? "debug" : "warn";
       logger[level]({ action, code, durationMs: Math.round(durationMs), requestId }, `${action} ${code}`);
     },
@@ -66,6 +71,7 @@ export function createTelemetry({ clock, logger, version }: TelemetryOptions): N
     },
     source: () => watched,
     recent: (limit) => ring.latest(limit),
+    recentCalls: () => tally.lately(clock.monotonicMs()),
     scrape() {
       refreshProcess();
       if (watched !== undefined) refreshStatus(watched, clock.nowMs());

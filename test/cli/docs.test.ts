@@ -3,10 +3,10 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { parseArguments } from "../../src/cli/arguments.ts";
-import { COMMANDS } from "../../src/cli/commands.ts";
+import { COMMANDS, findCommand } from "../../src/cli/commands.ts";
 import { DEGRADATION_NAMES } from "../../src/manager/index.ts";
 import { temporaryFolder } from "./fake-daemon.ts";
-import { ROOT, runEnid } from "./run-enid.ts";
+import { callEnid, ROOT, runEnid } from "./run-enid.ts";
 
 const CLI_PAGE = readFileSync(path.join(ROOT, "docs/cli.md"), "utf8");
 const EVENTS_PAGE = readFileSync(path.join(ROOT, "docs/events.md"), "utf8");
@@ -32,7 +32,7 @@ describe("docs/cli.md", () => {
   });
 
   it.each(Object.keys(COMMANDS))("documents the flags of enid %s as its help shows them", async (name) => {
-    const { code, stdout, stderr } = await runEnid([name, "--help"]);
+    const { code, stdout, stderr } = await callEnid([...name.split(" "), "--help"]);
     expect([code, stderr]).toEqual([0, ""]);
     const helped = [...stdout.matchAll(/^ {2}(--[a-z-]+(?: [A-Z:]+)?) {2}/gm)].map((match) => match[1] ?? "");
     const documented = rows(SECTIONS.get(name) ?? "", /^`--/).map((cells) => (cells[1] ?? "").replaceAll("`", ""));
@@ -65,10 +65,11 @@ describe("docs/cli.md", () => {
     expect(commandLines.length).toBeGreaterThan(18);
     for (const line of commandLines) {
       // The shell ends the command line at a pipe, a redirection, a semicolon.
-      const [, name = "", ...argv] = (line.split(/ [|>&;]/)[0] ?? "").split(" ");
-      const command = await COMMANDS[name]?.load();
-      if (command === undefined) throw new Error(`${line}: there is no command ${name}`);
-      expect(() => parseArguments(command, argv, {}), line).not.toThrow();
+      const [, ...words] = (line.split(/ [|>&;]/)[0] ?? "").split(" ");
+      const found = findCommand(words);
+      if (found === undefined) throw new Error(`${line}: there is no command ${words[0]}`);
+      const command = await found.entry.load();
+      expect(() => parseArguments(command, found.rest, {}), line).not.toThrow();
     }
   });
 

@@ -12,17 +12,18 @@ import { ProgressLine } from "../../src/cli/simulate/progress.ts";
 import { promiseText } from "../../src/cli/simulate/promises.ts";
 import { injectedFaults, SeedTally } from "../../src/cli/simulate/seed-tally.ts";
 import { POLICIES } from "../../src/simulator/policies/index.ts";
-import { enidPolicy, FAULT_KINDS, WEAKNESSES } from "../../src/simulator/world/index.ts";
+import { enidPolicy, FAULT_KINDS, FLEET_CHOICES, WEAKNESSES } from "../../src/simulator/world/index.ts";
 import { readSource } from "../house/source-files.ts";
 import { temporaryFolder } from "./fake-daemon.ts";
 import { FAULTS, FIRST_BROKEN_SEED, seedOutcome } from "./simulate-outcomes.ts";
 
-const KNOWN = { faultKinds: FAULT_KINDS, weaknesses: WEAKNESSES };
+const KNOWN = { faultKinds: FAULT_KINDS, weaknesses: WEAKNESSES, fleets: FLEET_CHOICES };
 const ABSENT: HuntFlags = {
   seeds: "1..10",
   nodes: undefined,
   hours: undefined,
   faults: undefined,
+  fleet: undefined,
   only: undefined,
   "until-seconds": undefined,
   weakness: undefined,

@@ -32,11 +32,13 @@ function keysOf(value: unknown): string[] {
 }
 
 describe("the examples", () => {
-  it("cover secondary addresses, prefixes, dual stack, both environments, a list and the form of 2020", () => {
+  it("cover secondary addresses, prefixes, dual stack, both environments, fleets, a list and the form of 2020", () => {
     expect(examples.toSorted()).toEqual([
+      "aws-fleet.conf",
       "aws.conf",
       "chained.conflist",
       "dual-stack.conf",
+      "on-premises-fleet.conf",
       "on-premises-twin.conf",
       "on-premises.conf",
       "prefixes.conf",
@@ -52,7 +54,7 @@ describe("the examples", () => {
     expect(configuration.form).toBe(/2020|conflist/.test(name) ? "list" : "single");
     expect(readme).toContain(`## ${name}`);
     for (const key of keysOf(JSON.parse(configuration.text))) {
-      expect(readme, key).toMatch(new RegExp(`\`(?:eni\\.|ipam\\.|bgp\\.)?${key}\``));
+      expect(readme, key).toMatch(new RegExp(`\`(?:eni\\.|ipam\\.|bgp\\.|fleet\\.)?${key}\``));
     }
   });
 
@@ -133,13 +135,13 @@ describe("docs/configuration.md", () => {
 
   it("shows configurations that are valid", () => {
     const blocks = [...reference.matchAll(/```json\n([\s\S]*?)```/g)].map(([, block = ""]) => block);
-    expect(blocks).toHaveLength(4);
+    expect(blocks).toHaveLength(5);
     for (const block of blocks) expect(readConfiguration(Buffer.from(block), "doc").notices).toEqual([]);
   });
 
   it("shows overrides that are understood", () => {
     const commands = [...reference.matchAll(/^enid set '?(.*?)'?$/gm)].map(([, override = ""]) => override);
-    expect(commands).toHaveLength(7);
+    expect(commands).toHaveLength(8);
     for (const command of commands) expect(() => parseOverride(command)).not.toThrow();
   });
 

@@ -41,6 +41,13 @@ function isReadable(text: string): boolean {
 const NEEDED: Record<string, Record<string, object>> = {
   "excluded-addresses": { ipam: { podCIDRs: ["10.12.5.0/24"] } },
   uplinks: { bgp: { asn: 4_200_000_112 } },
+  fixed: { fleet: { redis: ["redis-1:6379"] } },
+  "fixed-annotations": { fleet: { redis: ["redis-1:6379"] } },
+  "redis-kind": { fleet: { redis: ["redis-1:26379"], "redis-master": "enid" } },
+  "redis-master": { fleet: { "redis-kind": "sentinel" } },
+  "redis-ca-file": { fleet: { "redis-tls": true } },
+  "redis-certificate-file": { fleet: { "redis-tls": true, "redis-key-file": "/etc/enid/redis.key" } },
+  "redis-key-file": { fleet: { "redis-tls": true, "redis-certificate-file": "/etc/enid/redis.crt" } },
 };
 
 describe("the schemas", () => {
@@ -50,7 +57,7 @@ describe("the schemas", () => {
     expect(new Ajv2020().validateSchema(schema)).toBe(true);
   });
 
-  it("describe every key of eni, ipam and bgp", () => {
+  it("describe every key of eni, ipam, bgp and fleet", () => {
     expect(keySchemas.length).toBeGreaterThan(25);
     for (const { key, role, title, description, examples, allowed } of keySchemas) {
       expect(title, key).toMatch(/^[A-Z]/);
@@ -93,7 +100,14 @@ describe("the schemas", () => {
     const json = fc.jsonValue({ maxDepth: 2 });
     const section = fc.dictionary(fc.constantFrom(...keySchemas.map(({ key }) => key)), json, { maxKeys: 3 });
     const entry = fc.record(
-      { type: fc.constantFrom("cilium-cni", "portmap"), eni: section, ipam: section, bgp: section, name: json },
+      {
+        type: fc.constantFrom("cilium-cni", "portmap"),
+        eni: section,
+        ipam: section,
+        bgp: section,
+        fleet: section,
+        name: json,
+      },
       { requiredKeys: [] },
     );
     const file = fc.oneof(

@@ -1,4 +1,4 @@
-import type { Change, Intent, InterfaceRecord } from "../../src/manager/ports/index.ts";
+import type { Change, FixedRecord, FleetProfile, Intent, InterfaceRecord } from "../../src/manager/ports/index.ts";
 import type { Block, Lease, Sandbox } from "../../src/pool/index.ts";
 
 /** Records for the tests of the stores. */
@@ -69,7 +69,29 @@ export const FOREIGN = eni("eni-2", {
   foreignBecause: "of the VPC CNI",
 });
 
-/** Something of every kind that belongs to a boot or an instance, and settings, which belong to neither. */
+export function fixedRecord(pod: string, address: string, differing: Partial<FixedRecord> = {}): FixedRecord {
+  return {
+    pod,
+    address,
+    subnetId: "subnet-1",
+    zone: "eu-central-1a",
+    epoch: 3,
+    holder: "i-1",
+    holderName: "node-1",
+    state: "bound",
+    keepMs: 86_400_000,
+    ...differing,
+  };
+}
+
+export const PROFILE: FleetProfile = {
+  name: "big",
+  match: { instanceTypes: ["m6i.*"], labels: { pool: "big" } },
+  values: { "pre-allocate": 16, "release-excess": false },
+  setAtMs: 1_790_000_000_000,
+};
+
+/** Something of every kind that belongs to a boot or an instance, and settings and profiles, which belong to neither. */
 export function everything(): Change[] {
   return [
     { kind: "interface-put", interface: eni("eni-1") },
@@ -80,5 +102,7 @@ export function everything(): Change[] {
     { kind: "override-put", name: "pre-allocate", value: 16, setAtMs: 1 },
     { kind: "configuration-put", configuration: { file: "f", text: "{}", readAtMs: 2 } },
     { kind: "resolution-put", resolution: RESOLUTION },
+    { kind: "fixed-put", record: fixedRecord("shop/db-0", "10.0.0.5") },
+    { kind: "profiles-put", profiles: [PROFILE] },
   ];
 }

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Change, ObservedInterface, Store } from "../../src/manager/ports/index.ts";
 import type { Step } from "../../src/planning/index.ts";
 import { bothFamiliesContract } from "./store-families.ts";
+import { fixedAddressesContract } from "./store-fixed.ts";
 import {
   block,
   dualLease,
@@ -208,6 +209,7 @@ export function storeContract(name: string, makePlace: () => StorePlace): void {
     });
 
     bothFamiliesContract({ commit, load: () => store.load() });
+    fixedAddressesContract({ commit, load: () => store.load(), reopen });
 
     describe("interfaces and blocks", () => {
       test("why an interface is foreign goes when it no longer is", async () => {
@@ -354,6 +356,7 @@ export function storeContract(name: string, makePlace: () => StorePlace): void {
           blocks: [],
           intents: [],
           resolution: undefined,
+          fixed: undefined,
         });
       });
 

@@ -17,6 +17,7 @@ export interface NodeOptions {
   readonly instanceType: string;
   readonly eni?: Readonly<Record<string, unknown>>;
   readonly ipam?: Readonly<Record<string, unknown>>;
+  readonly fleet?: Readonly<Record<string, unknown>>;
   readonly cniVersion?: string;
   /** How many times faster than a real EC2. */
   readonly speed?: number;
@@ -58,6 +59,7 @@ export async function nodeLab(options: NodeOptions): Promise<NodeLab> {
       ...options.eni,
     },
     ipam: { type: "enid-ipam", "cooling-seconds": 1, ...options.ipam },
+    ...(options.fleet === undefined ? {} : { fleet: options.fleet }),
   });
   const configurationFile = join(folder, "enid.conf");
   writeFileSync(configurationFile, configuration);

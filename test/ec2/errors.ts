@@ -171,9 +171,12 @@ export const ROWS: readonly Row[] = [
     ["InvalidGroupId.Malformed", 'Invalid id: "sg-0a"'],
     ["InvalidSubnetID.NotFound", "The subnet ID 'subnet-0a000000000000002' does not exist"],
   ]),
+  ...rows("configuration", ASSIGN, [
+    ["InvalidParameterValue", "Address does not fall within the subnet's address range"],
+    ["InvalidParameterValue", "Address 10.64.1.9 is not one of the secondary-addresses of interface eni-1"],
+  ]),
   ...rows("bug", ASSIGN, [
     ["InvalidNetworkInterfaceId.Malformed", 'Invalid id: "eni-"'],
-    ["InvalidParameterValue", "Address does not fall within the subnet's address range"],
     ["InvalidParameterValue", "invalid value for parameter address: 10.64.1.999"],
     ["OperationNotPermitted", "You are not allowed to manage 'ela-attach' attachments."],
   ]),

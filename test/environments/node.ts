@@ -6,7 +6,7 @@ import type { Lease } from "../../src/pool/index.ts";
 import { until } from "./commands.ts";
 import { Host } from "./host.ts";
 import type { Namespace } from "./namespace.ts";
-import { makePod, type Pod, removePod } from "./pod.ts";
+import { type KnownAs, makePod, type Pod, removePod } from "./pod.ts";
 import { programOnPath } from "./programs.ts";
 
 /** A daemon of a simulated cloud, on a machine with much else to do. */
@@ -19,6 +19,8 @@ export interface NodeMachine {
   readonly addresses: readonly string[];
   readonly daemonEnvironment: Readonly<Record<string, string>>;
   readonly daemonArguments: readonly string[];
+  /** Stands before the command of the daemon. Absent = nothing. */
+  readonly daemonPrefix?: readonly string[];
   /** A namespace with the links and addresses that the system of the machine would set up. */
   powerOn(): Promise<Namespace>;
   /** Nothing that was in the namespace is left. */
@@ -88,7 +90,7 @@ export class TestNode {
       folder,
       configurationFile: this.configurationFile,
       environment: { ENID_NODE: process.execPath, ...machine.daemonEnvironment, ...environment },
-      command: [programOnPath("ip"), "netns", "exec", this.namespace.name, ...command],
+      command: [programOnPath("ip"), "netns", "exec", this.namespace.name, ...(machine.daemonPrefix ?? []), ...command],
       bootId: `boot-${this.#boots}`,
       extraArguments: machine.daemonArguments,
     });
@@ -107,8 +109,8 @@ export class TestNode {
     );
   }
 
-  async add(name: string): Promise<Pod> {
-    const pod = await makePod(this.#place(), name);
+  async add(name: string, as: KnownAs = {}): Promise<Pod> {
+    const pod = await makePod(this.#place(), name, as);
     this.pods.set(name, pod);
     return pod;
   }

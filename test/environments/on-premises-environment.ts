@@ -14,6 +14,7 @@ import {
   type ServerPlace,
   uplinksOf,
 } from "./fabric.ts";
+import { HostName } from "./host-name.ts";
 import { Namespace } from "./namespace.ts";
 import { type NodeMachine, TestNode } from "./node.ts";
 import { NETWORK } from "./pod.ts";
@@ -33,26 +34,35 @@ export interface OnPremisesEnvironment extends Environment, Fabric {
   announced(): Promise<void>;
 }
 
+export interface OnPremisesOptions {
+  /** Stands in the file of every node, beside what is there anyway. */
+  readonly ipam?: object;
+  readonly fleet?: object;
+  /** Between the network and the nodes. */
+  readonly prepare?: (fabric: Fabric, folder: string) => Promise<void>;
+}
+
 /**
  * A spine-leaf network: two leaves, three nodes with an uplink and a session (eBGP, BFD) to each leaf and ranges of their own.
  * Whoever has two ways uses both of them.
  */
-export async function makeOnPremisesEnvironment(): Promise<OnPremisesEnvironment> {
+export async function makeOnPremisesEnvironment(more: OnPremisesOptions = {}): Promise<OnPremisesEnvironment> {
   const undoing = new Undoing();
   try {
-    return await make(undoing);
+    return await make(undoing, more);
   } catch (error) {
     await undoing.run().catch(() => {});
     throw error;
   }
 }
 
-async function make(undoing: Undoing): Promise<OnPremisesEnvironment> {
+async function make(undoing: Undoing, more: OnPremisesOptions): Promise<OnPremisesEnvironment> {
   const folder = mkdtempSync(join(tmpdir(), "enid-dc-"));
   undoing.add(() => rmSync(folder, { recursive: true, force: true }));
   undoing.add(() => Namespace.removeAll());
   const command = await buildDaemon(join(folder, "dist"));
   const fabric = await makeFabric(folder, SERVERS, undoing);
+  await more.prepare?.(fabric, folder);
   const nodes = SERVERS.map((place) => {
     const label = `node${place.number}`;
     const birdFolder = join(folder, label, "bird");
@@ -60,7 +70,7 @@ async function make(undoing: Undoing): Promise<OnPremisesEnvironment> {
     return new TestNode({
       label,
       folder: join(folder, label),
-      configuration: configurationOf(place, birdFolder),
+      configuration: configurationOf(place, birdFolder, more),
       command,
       machine,
     });
@@ -105,8 +115,11 @@ async function untilAnnounced({ leaves, spine }: Fabric): Promise<void> {
 /** A server with BIRD, whose bird.conf is what `enid export bird` makes of the node's file. */
 class Server implements NodeMachine {
   readonly addresses: readonly string[];
-  readonly daemonEnvironment: Readonly<Record<string, string>> = {};
+  /** All nodes are on one machine, whose id and name they would share. */
+  readonly daemonEnvironment: Readonly<Record<string, string>>;
   readonly daemonArguments: readonly string[] = [];
+  readonly daemonPrefix: readonly string[];
+  readonly #hostName: HostName;
   readonly #place: ServerPlace;
   readonly #options: {
     readonly folder: string;
@@ -129,10 +142,14 @@ class Server implements NodeMachine {
     this.#place = place;
     this.#options = options;
     this.addresses = place.addresses;
+    this.#hostName = new HostName(`node${place.number}`, join(options.folder, "hostname.uts"));
+    this.daemonPrefix = this.#hostName.prefix;
+    this.daemonEnvironment = { ENID_MACHINE_ID: `${place.number}`.repeat(32) };
   }
 
   async powerOn(): Promise<Namespace> {
     const { folder, birdFolder, leaves, command } = this.#options;
+    await this.#hostName.set();
     const namespace = await plugServer(this.#place, leaves);
     this.#namespace = namespace;
     const bird = new Bird({ namespace: namespace.name, folder: birdFolder });
@@ -151,16 +168,18 @@ class Server implements NodeMachine {
     await this.#bird?.stop("SIGKILL");
     await this.#namespace?.remove();
     this.#namespace = undefined;
+    await this.#hostName.clear();
   }
 }
 
 /** The same file as on AWS, but for where the addresses come from and who hears of them. */
-function configurationOf(place: ServerPlace, birdFolder: string) {
+function configurationOf(place: ServerPlace, birdFolder: string, { ipam, fleet }: OnPremisesOptions) {
   return {
     cniVersion: "1.0.0",
     name: NETWORK,
     type: "cilium-cni",
-    ipam: { type: "enid-ipam", "ip-families": "dual", "cooling-seconds": 1, podCIDRs: podCidrs(place) },
+    ipam: { type: "enid-ipam", "ip-families": "dual", "cooling-seconds": 1, podCIDRs: podCidrs(place), ...ipam },
+    ...(fleet === undefined ? {} : { fleet }),
     bgp: {
       asn: place.asn,
       "router-id": place.addresses[0],

@@ -10,8 +10,20 @@ export const NETWORK = "cilium";
 /** A pod: a namespace with what a CNI plugin put into it. */
 export interface Pod {
   readonly name: string;
+  /** As Kubernetes knows it. */
+  readonly podName: string;
   readonly containerId: string;
   readonly host: Host;
+  /** When the ADD was answered, by `performance.now()`. */
+  readonly addedAtMs: number;
+}
+
+/** What Kubernetes knows of a pod. */
+export interface KnownAs {
+  /** Absent = one that no other node has. */
+  readonly podName?: string;
+  /** Passed on as runtimes do, by the capability. */
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
 }
 
 /** What a container runtime knows of the node that it runs on. */
@@ -41,14 +53,17 @@ export class CniFailure extends Error {
  * node to the pod's veth; cilium's programs on the veth do the same by looking into the kernel's tables (BPF host routing
  * off, or endpoint routes), so that both depend on the same rules and routes.
  */
-export async function makePod(place: RuntimePlace, name: string): Promise<Pod> {
+export async function makePod(place: RuntimePlace, name: string, as: KnownAs = {}): Promise<Pod> {
+  const { podName = `${place.label}-${name}`, annotations } = as;
   const namespace = await Namespace.create(`${place.label}-${name}`);
   const containerId = `${namespace.name}-${Date.now().toString(36)}`;
   try {
-    const answer = await callPtp(place, "ADD", { name, containerId, path: namespace.path });
+    const answer = await callPtp(place, "ADD", { podName, annotations, containerId, path: namespace.path });
+    const addedAtMs = performance.now();
     const { ips } = JSON.parse(answer) as { ips: { address: string }[] };
     const addresses = ips.map(({ address }) => address.split("/")[0] ?? "");
-    return { name, containerId, host: await Host.start(`pod ${place.label}/${name}`, namespace, addresses) };
+    const host = await Host.start(`pod ${place.label}/${name}`, namespace, addresses);
+    return { name, podName, containerId, host, addedAtMs };
   } catch (error) {
     await namespace.remove();
     throw error;
@@ -56,17 +71,19 @@ export async function makePod(place: RuntimePlace, name: string): Promise<Pod> {
 }
 
 /** DEL, and the namespace goes. */
-export async function removePod(place: RuntimePlace, { name, containerId, host }: Pod): Promise<void> {
-  await callPtp(place, "DEL", { name, containerId, path: host.namespace.path });
+export async function removePod(place: RuntimePlace, { podName, containerId, host }: Pod): Promise<void> {
+  await callPtp(place, "DEL", { podName, containerId, path: host.namespace.path });
   await host.namespace.remove();
 }
 
 async function callPtp(
-  { namespace, socket, label }: RuntimePlace,
+  { namespace, socket }: RuntimePlace,
   verb: "ADD" | "DEL",
-  pod: { readonly name: string; readonly containerId: string; readonly path: string },
+  pod: Required<Pick<KnownAs, "podName">> & KnownAs & { readonly containerId: string; readonly path: string },
 ): Promise<string> {
-  const configuration = { cniVersion: "1.0.0", name: NETWORK, type: "ptp", ipMasq: false, ipam: { type: "enid-ipam" } };
+  const runtimeConfig = { "io.kubernetes.cri.pod-annotations": pod.annotations };
+  const ptp = { type: "ptp", ipMasq: false, ipam: { type: "enid-ipam" } };
+  const configuration = { cniVersion: "1.0.0", name: NETWORK, ...ptp, ...(pod.annotations && { runtimeConfig }) };
   const { code, stdout, stderr } = await namespace.runToEnd(referencePlugin("ptp"), [], {
     input: JSON.stringify(configuration),
     environment: {
@@ -77,7 +94,7 @@ async function callPtp(
       CNI_NETNS: pod.path,
       CNI_IFNAME: "eth0",
       CNI_PATH: `${dirname(PLUGIN)}:${dirname(referencePlugin("ptp"))}`,
-      CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=${label}-${pod.name};K8S_POD_INFRA_CONTAINER_ID=${pod.containerId};K8S_POD_UID=uid-${pod.containerId}`,
+      CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=${pod.podName};K8S_POD_INFRA_CONTAINER_ID=${pod.containerId};K8S_POD_UID=uid-${pod.containerId}`,
     },
     limitMs: 90_000,
   });

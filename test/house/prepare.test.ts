@@ -38,7 +38,7 @@ describe("prepare.mjs", () => {
     expect(old).toMatchObject({ status: 1, stderr: expect.stringContaining("npm install --global npm@10") });
     expect(prepare({}, "everything")).toMatchObject({
       status: 1,
-      stderr: expect.stringContaining("start, test, bench"),
+      stderr: expect.stringContaining("start, test, test:redis, bench"),
     });
   });
 });

@@ -9,17 +9,18 @@ import { seededRandom, VirtualClock } from "../support/virtual-clock.ts";
 
 export const FILE = "/etc/cni/net.d/05-enid.conf";
 
-export function configurationText(parts: { eni?: object; ipam?: object } = {}): string {
+export function configurationText(parts: { eni?: object; ipam?: object; fleet?: object } = {}): string {
   return JSON.stringify({
     cniVersion: "1.0.0",
     name: "cilium",
     type: "cilium-cni",
     eni: { "subnet-tags": { pods: "true" }, ...parts.eni },
     ipam: { type: "enid-ipam", "pre-allocate": 8, ...parts.ipam },
+    ...(parts.fleet === undefined ? {} : { fleet: parts.fleet }),
   });
 }
 
-export function configuration(parts: { eni?: object; ipam?: object } = {}) {
+export function configuration(parts: { eni?: object; ipam?: object; fleet?: object } = {}) {
   return readConfiguration(new TextEncoder().encode(configurationText(parts)), FILE);
 }
 

@@ -6,7 +6,7 @@ import { systemClock } from "../../src/adapters/index.ts";
 import { POLICIES } from "../../src/simulator/policies/index.ts";
 import { readScenario, runScenario, type Scenario } from "../../src/simulator/scenario/index.ts";
 import type { WorkloadSpec } from "../../src/simulator/workload/index.ts";
-import { enidPolicy } from "../../src/simulator/world/index.ts";
+import { enidFleetPolicy, enidPolicy } from "../../src/simulator/world/index.ts";
 import { plainPolicy } from "./plain-policy.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -70,7 +70,9 @@ describe("the scenarios of bench/scenarios", () => {
     expect(outcome.pods.served > 0).toBe(scenario.workload.length > 0);
   });
 
-  const runs = files.flatMap((file) => [enidPolicy, ...POLICIES].map((policy) => [file, policy.name, policy] as const));
+  const runs = files.flatMap((file) =>
+    [enidPolicy, enidFleetPolicy, ...POLICIES].map((policy) => [file, policy.name, policy] as const),
+  );
 
   it.each(runs)("%s runs under %s: all nodes ready, all pods served, no promise broken", async (file, _, policy) => {
     const scenario = scaledDown(readScenario(textOf(file), file));

@@ -82,6 +82,24 @@ describe("AssignPrivateIpAddresses", () => {
     expect((await foreign).name).toBe("Resource.AlreadyAssigned");
   });
 
+  test("moves an address to another instance: none is freed or taken, and a full one takes none", async () => {
+    const { interfaces } = run.simulator.cloud.truth();
+    const other = interfaces.find((one) => one.attachment?.instanceId === XEN_NODE)?.id ?? "";
+    const move = (address: string, NetworkInterfaceId: string) =>
+      assign({ NetworkInterfaceId, PrivateIpAddresses: [address], AllowReassignment: true });
+    const carried = () => [PRIMARY, other].map((id) => truthOf(id)?.secondaryAddresses);
+    await assign({ PrivateIpAddresses: ["10.0.0.211", "10.0.0.212"] });
+    const before = free(NODE_SUBNET);
+    await move("10.0.0.211", other);
+    expect(carried()).toEqual([["10.0.0.212"], ["10.0.0.211"]]);
+    expect(free(NODE_SUBNET)).toBe(before);
+    // A t2.micro has two addresses on an interface.
+    expect((await errorOf(move("10.0.0.212", other))).name).toBe("PrivateIpAddressLimitExceeded");
+    expect(carried()).toEqual([["10.0.0.212"], ["10.0.0.211"]]);
+    await move("10.0.0.211", PRIMARY);
+    expect(carried()).toEqual([["10.0.0.212", "10.0.0.211"], []]);
+  });
+
   test("takes an address that is there already only with AllowReassignment, and no slot for it", async () => {
     const { AssignedPrivateIpAddresses = [] } = await assign({ SecondaryPrivateIpAddressCount: 9 });
     const own = AssignedPrivateIpAddresses.map((one) => one.PrivateIpAddress ?? "").slice(0, 2);

@@ -45,6 +45,7 @@ describe("boto3", () => {
       arn: `arn:aws:sts::111122223333:assumed-role/enid-node/${NODE}`,
       created: ["pending", 3, [{ Key: "by", Value: "boto3" }]],
       assigned: 3,
+      moved: [["explicit"], "InvalidParameterValue 400", true, true],
       described: ["in-use", true, true, 5],
       paginated: 5,
       instance: "m5.large",

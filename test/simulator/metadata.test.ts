@@ -201,6 +201,30 @@ describe("metadata lags", () => {
     expect(get(macs)).not.toContain(mac);
   });
 
+  test("a moved address shows late where it came, and long where it was", () => {
+    const lab = laboratory({ metadataLagMs: 10_000 });
+    const { get } = reader(lab);
+    const { id, mac } = attachNew(lab);
+    lab.clock.advance(10_000);
+    const primary = String(get(`${BASE}/mac`));
+    const call = (NetworkInterfaceId: string, more: object = {}) =>
+      lab.cloud.call("AssignPrivateIpAddresses", { NetworkInterfaceId, PrivateIpAddress: ["10.0.0.211"], ...more });
+    const shownBy = () =>
+      [primary, mac].filter((one) =>
+        String(get(`${macs}${one}/local-ipv4s`))
+          .split("\n")
+          .includes("10.0.0.211"),
+      );
+    call(PRIMARY);
+    lab.clock.advance(10_000);
+    expect(shownBy()).toEqual([primary]);
+    call(id, { AllowReassignment: "true" });
+    lab.clock.advance(9_999);
+    expect(shownBy()).toEqual([primary]);
+    lab.clock.advance(1);
+    expect(shownBy()).toEqual([mac]);
+  });
+
   test("outages answer 500, hang or close", () => {
     const lab = laboratory();
     const { ask } = reader(lab);

@@ -5,7 +5,7 @@ import type { StoredState } from "../../src/manager/ports/index.ts";
 import type { Migration } from "../../src/state/index.ts";
 import { createSchema } from "../../src/state/sqlite/migrate.ts";
 import { MIGRATIONS } from "../../src/state/sqlite/migrations/index.ts";
-import { block, dualLease, eni, intent, lease, SANDBOX } from "../contracts/store-records.ts";
+import { block, dualLease, eni, fixedRecord, intent, lease, PROFILE, SANDBOX } from "../contracts/store-records.ts";
 import { type TemporaryState, temporaryState, thrownBy } from "./temporary-state.ts";
 
 /** Adds a table, then rebuilds one that others refer to: what a later version will have to do. */
@@ -35,7 +35,7 @@ describe("the list of migrations", () => {
     expect(MIGRATIONS.map((migration) => migration.version)).toEqual(MIGRATIONS.map((_, index) => index + 1));
   });
 
-  test.each([1, 2, 3])("makes version %i as it was released", (version) => {
+  test.each([1, 2, 3, 4])("makes version %i as it was released", (version) => {
     const made = temporaryState();
     const database = new DatabaseSync(made.file);
     createSchema(database, MIGRATIONS.slice(0, version));
@@ -62,6 +62,15 @@ describe("a state of an older version", () => {
     [1, kept],
     [2, { ...kept, resolution }],
     [3, { ...kept, leases: [...kept.leases, dualLease("10.0.0.6", "2001:db8::6", "c")], cooling: [], resolution }],
+    [
+      4,
+      {
+        ...kept,
+        leases: [{ ...lease("10.0.0.5", "a"), sandbox: SANDBOX }, dualLease("10.0.0.6", "2001:db8::6", "c")],
+        cooling: [],
+        resolution,
+      },
+    ],
   ])("of version %i is read as it was written, and takes what the newest knows", async (version, written) => {
     const state = fixture(`version-${version}.sql`);
     const store = state.open();
@@ -74,6 +83,8 @@ describe("a state of an older version", () => {
       { kind: "lease-put", lease: dual },
       { kind: "interface-put", interface: foreign },
       { kind: "intent-put", intent: tagged },
+      { kind: "fixed-put", record: fixedRecord("shop/db-0", "10.0.0.8") },
+      { kind: "profiles-put", profiles: [PROFILE] },
     ]);
     await store.close();
     expect(state.open().load()).toEqual({
@@ -81,6 +92,8 @@ describe("a state of an older version", () => {
       leases: [...written.leases, dual],
       interfaces: [...written.interfaces, foreign],
       intents: [...written.intents, tagged],
+      fixed: [fixedRecord("shop/db-0", "10.0.0.8")],
+      profiles: [PROFILE],
     });
   });
 

@@ -32,7 +32,7 @@ describe("a new state", () => {
     for (const name of readdirSync(folder)) expect([name, modeOf(join(folder, name))]).toEqual([name, 0o600]);
     expect(modeOf(folder)).toBe(0o700);
     expect(modeOf(join(state.folder, "var"))).toBe(0o700);
-    expect(store.facts()).toMatchObject({ location: file, schemaVersion: 4 });
+    expect(store.facts()).toMatchObject({ location: file, schemaVersion: 5 });
     await store.close();
     expect(readdirSync(folder).toSorted()).toEqual(["state.db", "state.db.lock"]);
   });
@@ -79,14 +79,14 @@ describe("a state from a newer enid", () => {
     const database = new DatabaseSync(state.file);
     database.exec("PRAGMA user_version = 7; PRAGMA journal_mode = DELETE");
     database.close();
-    expectRefusedUnchanged(state, { code: "ENID_STATE_NEWER", values: { found: 7, known: 4 } });
+    expectRefusedUnchanged(state, { code: "ENID_STATE_NEWER", values: { found: 7, known: 5 } });
   });
 
   test("is refused with what its log says, and neither is changed", async () => {
     const state = await stateWithLeases(10);
     await killedWith(state, "database.exec('PRAGMA user_version = 7')");
     expect(statSync(`${state.file}-wal`).size).toBeGreaterThan(0);
-    expectRefusedUnchanged(state, { code: "ENID_STATE_NEWER", values: { found: 7, known: 4 } });
+    expectRefusedUnchanged(state, { code: "ENID_STATE_NEWER", values: { found: 7, known: 5 } });
   });
 });
 

@@ -4,7 +4,7 @@ import { systemClock } from "../../src/adapters/index.ts";
 import { EnidError } from "../../src/errors.ts";
 import type { Change, Store } from "../../src/manager/ports/index.ts";
 import { createMemoryStore } from "../../src/state/index.ts";
-import { block, eni, intent, lease, SANDBOX } from "../contracts/store-records.ts";
+import { block, eni, fixedRecord, intent, lease, PROFILE, SANDBOX } from "../contracts/store-records.ts";
 import { temporaryState } from "./temporary-state.ts";
 
 // Few names, so that the sequences meet the same address, attachment and interface again and again.
@@ -72,6 +72,19 @@ const changes: fc.Arbitrary<Change> = fc.oneof(
   fc
     .tuple(names, fc.array(names, { maxLength: 2 }))
     .map(([selection, subnetIds]): Change => ({ kind: "resolution-put", resolution: { selection, subnetIds } })),
+  fc
+    .tuple(names, addresses, timesMs, fc.option(timesMs, { nil: undefined }))
+    .map(([pod, address, epoch, expiresAtMs]): Change => {
+      const expiry = expiresAtMs === undefined ? {} : { expiresAtMs };
+      return { kind: "fixed-put", record: fixedRecord(pod, address, { epoch, ...expiry }) };
+    }),
+  names.map((pod): Change => ({ kind: "fixed-remove", pod })),
+  fc.array(fc.tuple(names, fc.jsonValue(), timesMs), { maxLength: 2 }).map(
+    (list): Change => ({
+      kind: "profiles-put",
+      profiles: list.map(([name, value, setAtMs]) => ({ ...PROFILE, name, values: { value }, setAtMs })),
+    }),
+  ),
   names.map((bootId): Change => ({ kind: "boot-started", bootId })),
   names.map((instanceId): Change => ({ kind: "instance-adopted", instanceId })),
 );
@@ -88,6 +101,7 @@ const afresh: readonly Change[] = [
   { kind: "boot-started", bootId: "" },
   { kind: "override-remove", name: "one" },
   { kind: "override-remove", name: "two" },
+  { kind: "profiles-put", profiles: [] },
   { kind: "configuration-put", configuration: { file: "f", text: "", readAtMs: 0 } },
 ];
 

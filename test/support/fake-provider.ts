@@ -251,12 +251,22 @@ export class FakeProvider implements Provider {
     return carried(brought);
   }
 
+  /** Away from whichever node has it. */
+  #move(entry: CloudInterface, address: string): string[] {
+    this.movedHere(address);
+    if (!entry.addresses.includes(address)) entry.addresses.push(address);
+    return [`${address}/32`];
+  }
+
+  /** For clouds of several nodes. */
+  protected movedHere(_address: string): void {}
+
   async #apply(intent: Intent, progress: ReportProgress): Promise<StepOutcome> {
     const { step } = intent;
     switch (step.kind) {
       case "add-blocks": {
         const entry = this.#get(step.interfaceId);
-        const added = this.#add(entry, step);
+        const added = step.address === undefined ? this.#add(entry, step) : this.#move(entry, step.address);
         return { kind: "done", interface: this.observed(entry), added };
       }
       case "create-interface": {

@@ -5,8 +5,9 @@ export const SIZE = { nodes: 3, hours: 2, faults: "all" } as const satisfies Par
 
 /** The violations of a run, a line each, with what is needed to replay them. */
 export function told({ options, violations }: SeedOutcome): readonly string[] {
-  const { seed, nodes, hours, faults } = options;
-  const replay = `enid simulate --seeds ${seed} --nodes ${nodes} --hours ${hours} --faults ${faults}`;
+  const { seed, nodes, hours, faults, fleet } = options;
+  const of = fleet === undefined ? "" : ` --fleet ${fleet}`;
+  const replay = `enid simulate --seeds ${seed} --nodes ${nodes} --hours ${hours} --faults ${faults}${of}`;
   return violations.map(({ promise, atMs, machine, text }) => {
     return `promise ${promise} at ${Math.round(atMs / 1_000)} s on ${machine || "no machine"}: ${text} (${replay})`;
   });

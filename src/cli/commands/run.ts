@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type { Clock } from "../../adapters/index.ts";
 import { systemRandom } from "../../adapters/index.ts";
+import { coerceError } from "../../errors.ts";
 import {
   createLogger,
   createTelemetry,
@@ -14,6 +15,7 @@ import { CONFIGURATION_FLAG, defineCommand, SOCKET_FLAG, STATE_DIR_FLAG } from "
 import { exitOnCrash } from "../crash.ts";
 import type { Daemon } from "../daemon.ts";
 import { parseListenAddress } from "../listen-address.ts";
+import { parseLabels } from "../node-labels.ts";
 import { onStopSignals } from "../signals.ts";
 import { VERSION } from "../version.ts";
 
@@ -49,6 +51,12 @@ export const run = defineCommand({
       env: "ENID_LOG_LEVEL",
       oneOf: LOG_LEVELS,
     },
+    "node-labels": {
+      type: "string",
+      value: "LIST",
+      help: "Labels of the node, k=v,k2=v2, for the profiles of the fleet that match them.",
+      env: "ENID_NODE_LABELS",
+    },
     "host-routes": {
       type: "string",
       value: "SWITCH",
@@ -70,6 +78,7 @@ export const run = defineCommand({
   ],
   async run({ flags, environment, clock }) {
     const listen = flags.listen === "off" ? undefined : parseListenAddress(flags.listen, "run");
+    const nodeLabels = parseLabels(flags["node-labels"] ?? "", "--node-labels", "run");
     const logger = createLogger({
       clock,
       level: flags["log-level"] as LogLevel,
@@ -101,7 +110,8 @@ export const run = defineCommand({
       socket: flags.socket,
       listen,
       bootId: environment.ENID_BOOT_ID || (await readBootId()),
-      createProvider: (kind) => createProviderFor(kind, { clock, random: systemRandom, telemetry, environment }),
+      createProvider: (kind, fleet) =>
+        createProviderFor(kind, { clock, random: systemRandom, telemetry, environment, fleet }),
       sandboxes: sandboxesOnDisk(),
       reaches: (kind) => [
         // On-premises the node's own routing table knows the way to its ranges.
@@ -111,6 +121,7 @@ export const run = defineCommand({
         // In both environments; it does nothing while bgp.asn is 0.
         createBird({ clock, telemetry, owner: path.resolve(flags["state-dir"]) }),
       ],
+      nodeLabels,
       telemetry,
       clock,
       random: systemRandom,
@@ -144,13 +155,19 @@ function stopRequest(telemetry: NodeTelemetry): Promise<void> {
 async function stopInTime(daemon: Daemon, clock: Clock, telemetry: NodeTelemetry): Promise<number> {
   const late = Promise.withResolvers<"late">();
   const cancel = clock.after(STOP_LIMIT_MS, () => late.resolve("late"));
-  const ended = await Promise.race([daemon.stop(STEPS_GRACE_MS).then(() => "stopped" as const), late.promise]);
+  const stopped = daemon.stop(STEPS_GRACE_MS).then(
+    () => "stopped" as const,
+    (thrown: unknown) => coerceError(thrown),
+  );
+  const ended = await Promise.race([stopped, late.promise]);
   cancel();
   if (ended === "stopped") {
     telemetry.event({ name: "stopped", level: "info", message: "stopped; the state is flushed" });
     return 0;
   }
-  const message = `not stopped within ${STOP_LIMIT_MS / 1000} s; ending anyway, the state is safe`;
+  const what =
+    ended === "late" ? `not stopped within ${STOP_LIMIT_MS / 1000} s` : `not stopped in order (${ended.message})`;
+  const message = `${what}; ending anyway, the state is safe`;
   telemetry.event({ name: "stopped-late", level: "error", message });
   process.exit(1);
 }

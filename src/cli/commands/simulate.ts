@@ -6,7 +6,17 @@ import { usage } from "../simulate/usage.ts";
 import { VERSION } from "../version.ts";
 
 /** Flags that mean something only with --seeds, and only with --scenario. */
-const HUNT_FLAGS = ["nodes", "hours", "faults", "only", "until-seconds", "trace", "weakness", "real-disks"] as const;
+const HUNT_FLAGS = [
+  "nodes",
+  "hours",
+  "faults",
+  "fleet",
+  "only",
+  "until-seconds",
+  "trace",
+  "weakness",
+  "real-disks",
+] as const;
 const SCENARIO_FLAGS = ["policy", "report"] as const;
 
 export const simulate = defineCommand({
@@ -28,6 +38,11 @@ export const simulate = defineCommand({
       type: "string",
       value: "LIST",
       help: "Hunt: all, none, or kinds such as crash,ec2-slow; all when absent.",
+    },
+    fleet: {
+      type: "string",
+      value: "KIND",
+      help: "Hunt: stateful, for a StatefulSet with fixed addresses that rolls over the nodes, or none; drawn when absent.",
     },
     only: { type: "string", value: "LIST", help: "One seed: of the drawn faults only these numbers, or none." },
     "until-seconds": { type: "string", value: "SECONDS", help: "One seed: faults end at this virtual time." },
@@ -64,6 +79,10 @@ export const simulate = defineCommand({
     { line: "enid simulate --seeds 1..200", what: "A short hunt: 200 worlds of 3 nodes and 2 hours, with all faults." },
     { line: "enid simulate --seeds 7 --trace node-1", what: "One world, and what happened on one of its machines." },
     {
+      line: "enid simulate --seeds 1..500 --fleet stateful --nodes 20 --hours 1",
+      what: "Fixed addresses over 20 nodes: node losses, and everything that can become of Redis.",
+    },
+    {
       line: "enid simulate --scenario bench/scenarios/cold-start-1000.json --policy all --report report.html",
       what: "How enid and its peers start a thousand nodes.",
     },
@@ -98,12 +117,13 @@ export const simulate = defineCommand({
       return simulateScenario(wanted, { ...surroundings, workers: flags.workers ?? 1 });
     }
 
-    const [{ FAULT_KINDS, WEAKNESSES }, { parseHunt }, { hunt, trace }] = await Promise.all([
+    const [{ FAULT_KINDS, FLEET_CHOICES, WEAKNESSES }, { parseHunt }, { hunt, trace }] = await Promise.all([
       import("../../simulator/world/index.ts"),
       import("../simulate/hunt-options.ts"),
       import("../simulate/hunt.ts"),
     ]);
-    const options = parseHunt({ ...flags, seeds: seeds ?? "" }, { faultKinds: FAULT_KINDS, weaknesses: WEAKNESSES });
+    const names = { faultKinds: FAULT_KINDS, weaknesses: WEAKNESSES, fleets: FLEET_CHOICES };
+    const options = parseHunt({ ...flags, seeds: seeds ?? "" }, names);
     const { from, to } = options.seeds;
     if (flags.trace !== undefined) {
       if (from !== to) throw usage(`--trace is for one seed: --seeds ${from}`);

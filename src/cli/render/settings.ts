@@ -24,6 +24,7 @@ export function overrideJson({ settings, name, writtenTo }: OverrideResult): str
 
 function originText(origin: Origin): string {
   if (origin.kind === "default") return "default";
+  if (origin.kind === "fleet") return `fleet profile ${origin.profile}`;
   if (origin.kind === "override") return `override, set ${moment(origin.setAtMs)}`;
   return `${origin.place.file}:${origin.place.line}:${origin.place.column}`;
 }

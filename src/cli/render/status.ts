@@ -2,6 +2,7 @@ import type { Degradation, InterfaceReport, LostReport, StatusReport, SubnetRepo
 import type { Counts } from "../../pool/index.ts";
 import type { DaemonStatus } from "../control-routes.ts";
 import type { Output } from "../output.ts";
+import { fleetRows, profileRows } from "./fleet-state.ts";
 import { orphanedLeases, orphanSummary } from "./orphans.ts";
 import { rangeTable } from "./ranges.ts";
 import { reachSummary, reachTables } from "./reach.ts";
@@ -13,7 +14,7 @@ type Style = Output["style"];
 export function renderStatus(status: DaemonStatus, nowMs: number, style: Style): string[] {
   return [
     ...head(status, nowMs, style),
-    ...summary(status, nowMs),
+    ...summary(status, nowMs, style),
     ...degraded(status.degraded, nowMs, style),
     ...slowedActions(status.budget ?? []),
     ...lostAddresses(status.lost ?? [], nowMs, style),
@@ -47,7 +48,7 @@ function whereText(node: StatusReport["node"]): string {
   return `${node.instanceId} (${node.instanceType}) in ${node.availabilityZone}, ${node.vpcId}`;
 }
 
-function summary(status: StatusReport, nowMs: number): string[] {
+function summary(status: StatusReport, nowMs: number, style: Style): string[] {
   const { pool, watermarks: marks } = status;
   const isGiven = status.ranges !== undefined;
   // Of ranges IPv6 addresses can be counted, and where pods get nothing else they are what matters.
@@ -72,7 +73,9 @@ function summary(status: StatusReport, nowMs: number): string[] {
       ...orphanSummary(status.orphans),
       ...reachSummary(status.reach ?? [], nowMs),
       ["configuration", configurationText(status.configuration, nowMs)],
+      ...profileRows(status.settings),
       ...overridesText(status),
+      ...fleetRows(status.fleet, nowMs, style),
       [
         "observed",
         isGiven
@@ -186,13 +189,16 @@ function degraded(states: readonly Degradation[], nowMs: number, style: Style): 
 
 /** EC2 actions that the node calls more slowly than it could, because the account was throttled, or waits to call. */
 function slowedActions(budget: NonNullable<StatusReport["budget"]>): string[] {
-  const slowed = budget.filter((one) => one.waiting > 0 || one.ratePerSecond < one.fullRatePerSecond);
+  const slowed = budget.filter(
+    (one) => one.waiting > 0 || one.ratePerSecond < one.fullRatePerSecond || one.source === "node",
+  );
   if (slowed.length === 0) return [];
-  const rows = slowed.map(({ action, ratePerSecond, fullRatePerSecond, waiting, throttledTimes }) => [
+  const rows = slowed.map(({ action, ratePerSecond, fullRatePerSecond, waiting, throttledTimes, source }) => [
     action,
     `${ratePerSecond.toFixed(2)} of ${fullRatePerSecond.toFixed(2)} calls/s`,
     `${plural(waiting, "call", "calls")} waiting`,
     `throttled ${plural(throttledTimes, "time", "times")}`,
+    source === undefined ? "" : source === "fleet" ? "tokens of the fleet" : "tokens of its own: the fleet is away",
   ]);
   return ["", "EC2 is called more slowly", ...indent(table(rows))];
 }

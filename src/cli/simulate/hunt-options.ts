@@ -1,4 +1,4 @@
-import type { FaultChoice, FaultKind, SeedOptions, Weakness } from "../../simulator/world/index.ts";
+import type { FaultChoice, FaultKind, FleetChoice, SeedOptions, Weakness } from "../../simulator/world/index.ts";
 import { listOf, usage } from "./usage.ts";
 
 /** What `enid simulate --seeds` was told, checked. */
@@ -20,6 +20,7 @@ export interface HuntFlags {
   readonly nodes: number | undefined;
   readonly hours: number | undefined;
   readonly faults: string | undefined;
+  readonly fleet: string | undefined;
   readonly only: string | undefined;
   readonly "until-seconds": string | undefined;
   readonly weakness: string | undefined;
@@ -29,6 +30,7 @@ export interface HuntFlags {
 export interface KnownNames {
   readonly faultKinds: readonly FaultKind[];
   readonly weaknesses: readonly Weakness[];
+  readonly fleets: readonly FleetChoice[];
 }
 
 export const DEFAULT_NODES = 3;
@@ -38,7 +40,7 @@ const GREATEST_SEED = Number.MAX_SAFE_INTEGER;
 const SEEDS_LIMIT = 10_000_000;
 
 /** @throws EnidError ENID_USAGE that names the flag, what it cannot be and what is allowed. */
-export function parseHunt(flags: HuntFlags, { faultKinds, weaknesses }: KnownNames): HuntOptions {
+export function parseHunt(flags: HuntFlags, { faultKinds, weaknesses, fleets }: KnownNames): HuntOptions {
   const seeds = parseSeeds(flags.seeds);
   const isSingle = seeds.from === seeds.to;
   for (const name of ["only", "until-seconds"] as const) {
@@ -46,12 +48,15 @@ export function parseHunt(flags: HuntFlags, { faultKinds, weaknesses }: KnownNam
   }
   const weakness = flags.weakness === undefined ? undefined : listOf("weakness", flags.weakness, weaknesses);
   if (weakness !== undefined && weakness.length > 1) throw usage("--weakness takes one name");
+  const fleet = flags.fleet === undefined ? undefined : listOf("fleet", flags.fleet, fleets);
+  if (fleet !== undefined && fleet.length > 1) throw usage("--fleet takes one name");
   return {
     seeds,
     common: {
       nodes: flags.nodes ?? DEFAULT_NODES,
       hours: flags.hours ?? DEFAULT_HOURS,
       faults: parseFaults(flags.faults ?? "all", faultKinds),
+      ...(fleet?.[0] === undefined ? {} : { fleet: fleet[0] }),
       ...(weakness?.[0] === undefined ? {} : { weakness: weakness[0] }),
       ...(flags["real-disks"] ? { realDisks: true } : {}),
       ...(flags.only === undefined ? {} : { onlyFaults: parseNumbers(flags.only) }),
@@ -97,10 +102,11 @@ function parseUntil(text: string): number {
 
 /** The command line that runs the same world again. */
 export function replayCommand(options: SeedOptions): string {
-  const { seed, nodes, hours, faults, weakness, onlyFaults, untilMs, realDisks = false } = options;
+  const { seed, nodes, hours, faults, fleet, weakness, onlyFaults, untilMs, realDisks = false } = options;
   return [
     `enid simulate --seeds ${seed} --nodes ${nodes} --hours ${hours}`,
     `--faults ${typeof faults === "string" ? faults : faults.join(",") || "none"}`,
+    ...(fleet === undefined ? [] : [`--fleet ${fleet}`]),
     ...(weakness === undefined ? [] : [`--weakness ${weakness}`]),
     ...(realDisks ? ["--real-disks"] : []),
     ...(onlyFaults === undefined ? [] : [`--only ${onlyFaults.length === 0 ? "none" : onlyFaults.join(",")}`]),

@@ -3,11 +3,11 @@ import { listOf, usage } from "./usage.ts";
 
 /** enid first, then its peers. */
 async function allPolicies(): Promise<readonly Policy[]> {
-  const [{ enidPolicy }, { POLICIES }] = await Promise.all([
+  const [{ enidFleetPolicy, enidPolicy }, { POLICIES }] = await Promise.all([
     import("../../simulator/world/index.ts"),
     import("../../simulator/policies/index.ts"),
   ]);
-  return [enidPolicy, ...POLICIES];
+  return [enidPolicy, enidFleetPolicy, ...POLICIES];
 }
 
 /** @throws EnidError ENID_USAGE that lists the policies. */

@@ -12,6 +12,7 @@ const PROMISES: readonly string[] = [
   "a partial or stale observation never removes a lease",
   "after faults stop, demand is met within a bound",
   "settings never fall back to defaults, and an invalid file changes nothing",
+  "a fixed address never changes, is bound on one node, and comes back within a bound",
 ];
 
 export function promiseText(number: number): string {

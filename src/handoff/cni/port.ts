@@ -39,6 +39,8 @@ export interface AddRequest {
    * ENID_ADDRESS_UNAVAILABLE when one cannot be had; never another one instead.
    */
   readonly wanted?: readonly string[];
+  /** Annotations of the pod under `enid.io/`. Absent = none, or the runtime passes none on. */
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 export interface AddAnswer {

@@ -9,6 +9,7 @@ import {
   previousAddresses,
   readNetworkConfiguration,
 } from "./network-configuration.ts";
+import { podAnnotations } from "./pod-annotations.ts";
 import type { LeaseService } from "./port.ts";
 import { requestedAddresses } from "./requested-addresses.ts";
 import { validAttachments } from "./valid-attachments.ts";
@@ -84,7 +85,14 @@ async function add(
   const pod = readPod(call.environment, attachment.containerId);
   const sandboxPath = call.environment.CNI_NETNS ?? "";
   const wanted = requestedAddresses(network, call.environment);
-  const request = { attachment, pod, sandboxPath, ...(wanted === undefined ? {} : { wanted }) };
+  const annotations = podAnnotations(network);
+  const request = {
+    attachment,
+    pod,
+    sandboxPath,
+    ...(wanted === undefined ? {} : { wanted }),
+    ...(annotations === undefined ? {} : { annotations }),
+  };
   const answer = await service.add(request, signal);
   signal.throwIfAborted();
   return addResult(network.cniVersion, answer);

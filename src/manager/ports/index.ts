@@ -1,3 +1,4 @@
+export * from "./fleet.ts";
 export * from "./provider.ts";
 export * from "./reach.ts";
 export * from "./records.ts";

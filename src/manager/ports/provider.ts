@@ -16,9 +16,10 @@ export interface Provider {
 
   /**
    * The subnets and security groups that the selection allows. STRICT: nothing matches = ENID_SUBNET_NO_MATCH or
-   * ENID_SECURITY_GROUP_NO_MATCH, which list what was seen and why each was refused; never another one.
+   * ENID_SECURITY_GROUP_NO_MATCH, which list what was seen and why each was refused; never another one. `maxAgeMs`: what is
+   * known of subnets may be so old at most, where the provider has it from others; absent = as old as it sees fit.
    */
-  resolve(selection: Selection, signal?: AbortSignal): Promise<Resolution>;
+  resolve(selection: Selection, signal?: AbortSignal, maxAgeMs?: number): Promise<Resolution>;
 
   /**
    * What the node has now. `metadata` costs no EC2 call and may be late in both directions; `cloud` asks EC2 itself
@@ -66,6 +67,14 @@ export interface CallBudget {
   readonly waiting: number;
   /** Answers of the cloud since the start that said "throttled". */
   readonly throttledTimes: number;
+  /**
+   * In a fleet: whose tokens the last call took. `fleet`: those of all nodes, and the rates are the account's; `node`: its
+   * own, for the fleet is away. Absent = there is no fleet, or nothing was called yet.
+   */
+  readonly source?: "fleet" | "node";
+  /** Tokens that the fleet gave since the start, and calls for which it could not be asked. */
+  readonly sharedTimes?: number;
+  readonly awayTimes?: number;
 }
 
 export type ReportProgress = (progress: Pick<Intent, "interfaceId" | "attachmentId">) => Promise<void>;

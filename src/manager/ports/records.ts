@@ -1,5 +1,6 @@
 import type { Step } from "../../planning/index.ts";
 import type { Block, Cooling, Lease } from "../../pool/index.ts";
+import type { FixedRecord, FleetProfile } from "./fleet.ts";
 
 /** An interface of the node as it is kept in the state. */
 export interface InterfaceRecord {
@@ -83,6 +84,11 @@ export type Change =
   | { readonly kind: "configuration-put"; readonly configuration: StoredConfiguration }
   /** What the selection allows, as EC2 said last: until it is asked again, the warm start serves from these subnets. */
   | { readonly kind: "resolution-put"; readonly resolution: StoredResolution }
+  /** What this node knows of a fixed address that it holds, or replaces that of the same pod. */
+  | { readonly kind: "fixed-put"; readonly record: FixedRecord }
+  | { readonly kind: "fixed-remove"; readonly pod: string }
+  /** The fleet's profiles that are this node's, all of them: a restart without the fleet goes on with them. */
+  | { readonly kind: "profiles-put"; readonly profiles: readonly FleetProfile[] }
   /** A new boot: ends all leases; cooling, blocks, interfaces, intents and settings stay. */
   | { readonly kind: "boot-started"; readonly bootId: string }
   /** The state belongs to this instance now: drops leases, cooling, blocks, interfaces, intents and resolution of another one. */
@@ -120,4 +126,8 @@ export interface StoredState {
   readonly configuration: StoredConfiguration | undefined;
   /** Absent before EC2 was asked for the first time. */
   readonly resolution?: StoredResolution;
+  /** Fixed addresses that this node holds. Absent = none. They outlive a boot, and go with another instance. */
+  readonly fixed?: readonly FixedRecord[];
+  /** Absent = none. They outlive a boot. */
+  readonly profiles?: readonly FleetProfile[];
 }

@@ -1,6 +1,6 @@
 import type { Cancel } from "../../adapters/index.ts";
 import { EnidError } from "../../errors.ts";
-import type { CallBudget } from "../../manager/ports/index.ts";
+import type { CallBudget, SharedBudget, SharedGrant } from "../../manager/ports/index.ts";
 import { type Bucket, bucketOf } from "./action-budget-table.ts";
 import type { Ec2Failure } from "./failures.ts";
 import type { Surroundings } from "./options.ts";
@@ -30,23 +30,29 @@ export interface Grant {
   unused(): void;
 }
 
+/** What of a bucket the other nodes, or other users of the account, wait for no less: it is asked for last. */
+const GIVES_BACK = /^(Unassign|Detach|Delete)/;
+
 /**
  * The manners of the node under load: a token bucket for each EC2 action, a share of the account's. An action that EC2
  * throttles is asked for half as often from then on, a little more often again with each success, at most at the full
- * rate of the node. Each action by itself: EC2 throttles actions, not callers.
+ * rate of the node. Each action by itself: EC2 throttles actions, not callers. In a fleet the tokens are those of all
+ * nodes together; the node's own buckets, which are smaller then, are for the time in which the fleet cannot be asked.
  */
 export class ActionBudgets {
   readonly #world: Surroundings;
+  readonly #shared: SharedBudget | undefined;
   readonly #budgets = new Map<string, ActionBudget>();
 
-  constructor(world: Surroundings) {
+  constructor(world: Surroundings, shared?: SharedBudget) {
     this.#world = world;
+    this.#shared = shared;
   }
 
   /**
-   * Waits for a token of the call's action, in order of arrival. Rejects with ENID_EC2_BUDGET (throttled, without
-   * effect) when there is none within `tokenLimitMs`, at once when that is certain; with the signal's reason when
-   * aborted first.
+   * Waits for a token of the call's action, in order of arrival, in a fleet in order of urgency. Rejects with
+   * ENID_EC2_BUDGET (throttled, without effect) when there is none within `tokenLimitMs` (of the fleet: within
+   * `sharedTokenLimitMs`), at once when that is certain; with the signal's reason when aborted first.
    */
   take(call: BudgetedCall, signal?: AbortSignal): Promise<Grant> {
     let budget = this.#budgets.get(call.action);
@@ -54,13 +60,21 @@ export class ActionBudgets {
       budget = new ActionBudget(this.#world, call.action, bucketOf(call));
       this.#budgets.set(call.action, budget);
     }
-    return budget.take(call, signal);
+    return this.#shared === undefined ? budget.take(call, signal) : budget.takeShared(this.#shared, call, signal);
   }
 
   /** The buckets of the actions called so far, by name. */
   state(): readonly CallBudget[] {
     return [...this.#budgets.values()].map((budget) => budget.state()).sort((a, b) => (a.action < b.action ? -1 : 1));
   }
+}
+
+/** Why no token comes in time. */
+interface Lateness {
+  readonly limitMs: number;
+  readonly waitedMs: number;
+  readonly ratePerSecond: number;
+  readonly ahead: number;
 }
 
 interface Waiter {
@@ -70,9 +84,10 @@ interface Waiter {
 class ActionBudget {
   readonly #world: Surroundings;
   readonly #action: string;
-  readonly #capacity: number;
-  readonly #fullPerSecond: number;
-  readonly #leastPerSecond: number;
+  readonly #bucket: Bucket;
+  #capacity = 1;
+  #fullPerSecond = 1;
+  #leastPerSecond = 1;
   #ratePerSecond: number;
   #tokens: number;
   #countedAtMs: number;
@@ -81,15 +96,18 @@ class ActionBudget {
   #throttledTimes = 0;
   /** Counts the decreases: what was sent before the last one says nothing about the rate since. */
   #era = 0;
+  /** Whose tokens the last call took; undefined = there is no fleet. */
+  #source: CallBudget["source"];
+  /** Calls that wait for a token of the fleet, and what came of those before. */
+  #sharedWaiting = 0;
+  #sharedTimes = 0;
+  #awayTimes = 0;
 
   constructor(world: Surroundings, action: string, bucket: Bucket) {
-    const { bucketShare, tokenLimitMs } = world.limits;
     this.#world = world;
     this.#action = action;
-    this.#capacity = Math.max(1, bucket.capacity * bucketShare);
-    this.#fullPerSecond = bucket.refillPerSecond * bucketShare;
-    // A call that waits alone gets its token within the limit, even after a throttled one (see #throttled).
-    this.#leastPerSecond = Math.min(this.#fullPerSecond, 2_000 / tokenLimitMs);
+    this.#bucket = bucket;
+    this.#resize(world.limits.bucketShare);
     this.#ratePerSecond = this.#fullPerSecond;
     this.#tokens = this.#capacity;
     this.#countedAtMs = world.clock.monotonicMs();
@@ -101,7 +119,8 @@ class ActionBudget {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
       this.#count();
-      if (this.#untilTokenMs(this.#waiters.length) > limits.tokenLimitMs) return reject(this.#refusal(call, 0));
+      if (this.#untilTokenMs(this.#waiters.length) > limits.tokenLimitMs)
+        return reject(this.#refusal(call, this.#late(0)));
       const end = () => {
         cancelLimit();
         signal?.removeEventListener("abort", abort);
@@ -122,7 +141,7 @@ class ActionBudget {
         this.#serve();
         if (!this.#waiters.includes(waiter)) return;
         end();
-        reject(this.#refusal(call, clock.monotonicMs() - startedAtMs));
+        reject(this.#refusal(call, this.#late(clock.monotonicMs() - startedAtMs)));
       });
       signal?.addEventListener("abort", abort, { once: true });
       this.#waiters.push(waiter);
@@ -130,16 +149,81 @@ class ActionBudget {
     });
   }
 
+  /** A token of the fleet's; of the node's own bucket while the fleet is away. */
+  async takeShared(shared: SharedBudget, call: BudgetedCall, signal?: AbortSignal): Promise<Grant> {
+    const { action } = call;
+    const limitMs = this.#world.limits.sharedTokenLimitMs;
+    this.#sharedWaiting += 1;
+    const asked = { action, ...this.#bucket, givesBack: GIVES_BACK.test(action), limitMs };
+    const answer = await shared.take(asked, signal).finally(() => {
+      this.#sharedWaiting -= 1;
+    });
+    if (answer.kind === "away") {
+      this.#awayTimes += 1;
+      this.#beAlone(shared.localShare());
+      return this.take(call, signal);
+    }
+    this.#source = "fleet";
+    if (answer.kind === "late") throw this.#refusal(call, { ...answer, limitMs });
+    this.#sharedTimes += 1;
+    return this.#sharedGrant(answer);
+  }
+
   state(): CallBudget {
     this.#count();
+    const told = { action: this.#action, throttledTimes: this.#throttledTimes };
+    if (this.#source === "fleet") {
+      const { refillPerSecond } = this.#bucket;
+      const rates = { ratePerSecond: refillPerSecond, fullRatePerSecond: refillPerSecond };
+      return { ...told, ...this.#ofFleet(), ...rates, tokens: 0, waiting: this.#sharedWaiting };
+    }
     return {
-      action: this.#action,
+      ...told,
+      ...this.#ofFleet(),
       tokens: Math.max(0, this.#tokens),
       ratePerSecond: this.#ratePerSecond,
       fullRatePerSecond: this.#fullPerSecond,
       waiting: this.#waiters.length,
-      throttledTimes: this.#throttledTimes,
     };
+  }
+
+  #ofFleet(): Pick<CallBudget, "source" | "sharedTimes" | "awayTimes"> {
+    if (this.#source === undefined) return {};
+    return { source: this.#source, sharedTimes: this.#sharedTimes, awayTimes: this.#awayTimes };
+  }
+
+  #sharedGrant(grant: SharedGrant): Grant {
+    return {
+      waitedMs: grant.waitedMs,
+      answered: (how) => {
+        if (how === "throttled") this.#throttledTimes += 1;
+        grant.answered(how);
+      },
+      unused: () => grant.unused(),
+    };
+  }
+
+  /** The fleet is away: the node goes on with that part of the account's bucket. */
+  #beAlone(share: number): void {
+    const { random } = this.#world;
+    const wasAlone = this.#source === "node";
+    this.#count();
+    const part = this.#fullPerSecond === 0 ? 1 : this.#ratePerSecond / this.#fullPerSecond;
+    this.#resize(share);
+    this.#ratePerSecond = Math.max(this.#leastPerSecond, this.#fullPerSecond * (wasAlone ? part : 1));
+    this.#source = "node";
+    if (wasAlone) return;
+    // Nobody knows what is left in the account's bucket. Nodes that lost the fleet together have their first tokens spread
+    // over the time in which one comes, and as many at once as the bucket has for all.
+    const whole = this.#bucket.capacity * share;
+    this.#tokens = whole >= 1 ? Math.max(1, whole * random.fraction()) : Math.min(1, 1 + whole - random.fraction());
+  }
+
+  #resize(share: number): void {
+    this.#capacity = Math.max(1, this.#bucket.capacity * share);
+    this.#fullPerSecond = this.#bucket.refillPerSecond * share;
+    // A call that waits alone gets its token within the limit, even after a throttled one (see #throttled).
+    this.#leastPerSecond = Math.min(this.#fullPerSecond, 2_000 / this.#world.limits.tokenLimitMs);
   }
 
   #grant(waitedMs: number): Grant {
@@ -224,7 +308,12 @@ class ActionBudget {
     this.#countedAtMs = nowMs;
   }
 
-  #refusal({ action, subnetId }: BudgetedCall, waitedMs: number): EnidError {
+  #late(waitedMs: number): Lateness {
+    const { tokenLimitMs: limitMs } = this.#world.limits;
+    return { limitMs, waitedMs, ratePerSecond: this.#ratePerSecond, ahead: this.#waiters.length };
+  }
+
+  #refusal({ action, subnetId }: BudgetedCall, late: Lateness): EnidError {
     const failure: Ec2Failure = {
       action,
       requestId: "",
@@ -236,10 +325,10 @@ class ActionBudget {
     };
     const values = {
       action,
-      limitMs: this.#world.limits.tokenLimitMs,
-      waitedMs: Math.round(waitedMs),
-      ratePerSecond: shown(this.#ratePerSecond),
-      ahead: this.#waiters.length,
+      limitMs: late.limitMs,
+      waitedMs: Math.round(late.waitedMs),
+      ratePerSecond: shown(late.ratePerSecond),
+      ahead: late.ahead,
       throttledTimes: this.#throttledTimes,
       // When it will be tried again is the manager's decision.
       retryAt: "a pause",

@@ -13,11 +13,15 @@ export function makeEc2Client(options: AwsProviderOptions, limits: AwsLimits, re
   return options.direct?.ec2 ?? new EC2Client(shared(options, limits, region, "EC2"));
 }
 
-/** The account of the credentials, or undefined (with an event) when STS does not say within the limit. */
+/**
+ * The account of the credentials; `owner`, that of the instance, (with an event) when STS does not say within the limit, or
+ * undefined when that is empty.
+ */
 export async function readAccount(
   options: AwsProviderOptions,
   world: Surroundings,
   region: string,
+  owner: string,
 ): Promise<string | undefined> {
   const client = options.direct?.sts ?? new STSClient(shared(options, world.limits, region, "STS"));
   const startedAtMs = world.clock.monotonicMs();
@@ -44,10 +48,10 @@ export async function readAccount(
     world.telemetry.event({
       name: "account-unknown",
       level: "warn",
-      message: `STS did not say which account this is (${code}: ${detail}); reports go without it`,
+      message: `STS did not say which account this is (${code}: ${detail}); ${owner === "" ? "reports go without it" : `that of the instance, ${owner}, stands for it`}`,
       fields: { code },
     });
-    return undefined;
+    return owner || undefined;
   } finally {
     cancel();
     client.destroy();

@@ -205,6 +205,20 @@ export class Ec2 {
     );
   }
 
+  /** Brings one address as a secondary one, from another interface of the subnet if need be. To be repeated at will. */
+  async moveHere(
+    { interfaceId, subnetId, address }: Omit<AssignRequest, "count" | "unit"> & { readonly address: string },
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const command = new AssignPrivateIpAddressesCommand({
+      NetworkInterfaceId: interfaceId,
+      PrivateIpAddresses: [address],
+      AllowReassignment: true,
+    });
+    const call: TakingCall = { action: "AssignPrivateIpAddresses", mutation: true, subnetId, unit: "address" };
+    await this.#transport.mutate(call, interfaceId, (options) => this.#client.send(command, options), whole, signal);
+  }
+
   #assignIpv6({ interfaceId, subnetId, count }: AssignRequest, signal?: AbortSignal): Promise<readonly string[]> {
     const command = new AssignIpv6AddressesCommand({ NetworkInterfaceId: interfaceId, Ipv6PrefixCount: count });
     const call: TakingCall = { action: "AssignIpv6Addresses", mutation: true, subnetId, unit: "ipv6-prefix" };

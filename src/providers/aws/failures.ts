@@ -76,6 +76,15 @@ export const FAILURE_RULES: readonly FailureRule[] = [
   { code: "Resource.AlreadyAssigned", class: "limit", effect: "none" },
   { code: "InvalidParameterValue", message: /move is not allowed/i, class: "limit", effect: "none" },
 
+  // An address that was asked for by name: the primary one of an interface (aws/aws-sdk-go#2864), or none of the subnet's.
+  { code: "InvalidParameterValue", message: /secondary-addresses/i, class: "configuration", effect: "none" },
+  {
+    code: "InvalidParameterValue",
+    message: /subnet's (reserved )?address range/i,
+    class: "configuration",
+    effect: "none",
+  },
+
   { code: "InvalidNetworkInterfaceID.NotFound", class: "gone", effect: "none", symptom: "interface-unknown" },
   { code: "InvalidAttachmentID.NotFound", class: "gone", effect: "none", symptom: "attachment-unknown" },
   { code: "InvalidInstanceID.NotFound", class: "gone", effect: "none" },

@@ -4,6 +4,7 @@ import { instanceType as typeFromTable } from "../../instance-types/index.ts";
 import type { InstanceLimits } from "../../manager/ports/index.ts";
 import type { Ec2 } from "./ec2.ts";
 import type { Surroundings } from "./options.ts";
+import type { SharedLooks } from "./shared-looks.ts";
 
 /**
  * What the instance type can hold: from EC2, else (with an event) from the table shipped with enid; unknown to both is
@@ -13,13 +14,14 @@ import type { Surroundings } from "./options.ts";
 export async function readLimits(
   world: Surroundings,
   ec2: Ec2,
+  looks: SharedLooks,
   instanceType: string,
   signal?: AbortSignal,
 ): Promise<InstanceLimits> {
   let detail: string;
   let cause: unknown;
   try {
-    const info = await ec2.describeInstanceType(instanceType, signal);
+    const info = await looks.instanceType(ec2, instanceType, signal);
     const limits = info === undefined ? undefined : limitsFromEc2(info);
     if (limits !== undefined) return limits;
     detail = "EC2's answer does not give them";

@@ -7,6 +7,8 @@ export interface Identity {
   readonly instanceType: string;
   readonly region: string;
   readonly availabilityZone: string;
+  /** Owner of the instance; empty when the document does not say. */
+  readonly accountId: string;
   readonly vpcId: string;
   /** Lower case. */
   readonly primaryMac: string;
@@ -40,7 +42,7 @@ export async function readSecurityGroups(
   return groups;
 }
 
-type Document = Pick<Identity, "instanceId" | "instanceType" | "region" | "availabilityZone">;
+type Document = Pick<Identity, "instanceId" | "instanceType" | "region" | "availabilityZone" | "accountId">;
 
 function parseDocument(text: string, path: string): Document {
   let parsed: unknown;
@@ -49,11 +51,13 @@ function parseDocument(text: string, path: string): Document {
   } catch (cause) {
     throw new EnidError("ENID_METADATA_INCOMPLETE", { path: `${path} (it is not JSON)` }, { cause });
   }
-  const field = (name: keyof Document): string => {
+  const optional = (name: keyof Document): string => {
     const value = typeof parsed === "object" && parsed !== null ? (parsed as Record<string, unknown>)[name] : undefined;
-    if (typeof value !== "string" || value === "") {
-      throw new EnidError("ENID_METADATA_INCOMPLETE", { path: `${name} in ${path}` });
-    }
+    return typeof value === "string" ? value : "";
+  };
+  const field = (name: keyof Document): string => {
+    const value = optional(name);
+    if (value === "") throw new EnidError("ENID_METADATA_INCOMPLETE", { path: `${name} in ${path}` });
     return value;
   };
   return {
@@ -61,6 +65,7 @@ function parseDocument(text: string, path: string): Document {
     instanceType: field("instanceType"),
     region: field("region"),
     availabilityZone: field("availabilityZone"),
+    accountId: optional("accountId"),
   };
 }
 

@@ -76,10 +76,15 @@ export class Observer {
     const startedAtMs = this.#world.clock.nowMs();
     const { instanceId } = identity;
     const lookedAtMs = this.#world.clock.monotonicMs();
-    const attached = await ec2.describeInterfaces({ "attachment.instance-id": [instanceId] }, signal);
-    const suspected = !this.#lookedBefore || lookedAtMs < this.#suspectUntilMs || this.#somethingDetached(attached);
-    const detached = suspected ? await this.#detached(ec2, instanceId, attached, signal) : [];
-    const described = [...attached, ...detached];
+    const suspected = !this.#lookedBefore || lookedAtMs < this.#suspectUntilMs;
+    // Both at once where both are needed: of many nodes that start together each waits in one queue for its two tokens.
+    const [attached, tagged] = await Promise.all([
+      ec2.describeInterfaces({ "attachment.instance-id": [instanceId] }, signal),
+      suspected ? this.#tagged(ec2, instanceId, signal) : undefined,
+    ]);
+    const isWanted = tagged === undefined && this.#somethingDetached(attached);
+    const own = tagged ?? (isWanted ? await this.#tagged(ec2, instanceId, signal) : []);
+    const described = [...attached, ...detachedOf(own, attached, instanceId)];
     await this.#ranges.require(
       ec2,
       described.map((one) => one.SubnetId ?? ""),
@@ -97,15 +102,22 @@ export class Observer {
     return this.#memory.all().some((one: KnownInterface) => one.madeBy === "enid" && !ids.has(one.id));
   }
 
-  /** Interfaces of enid that hang on no other instance. One that somebody attached elsewhere is no longer the node's. */
-  async #detached(ec2: Ec2, instanceId: string, attached: readonly NetworkInterface[], signal?: AbortSignal) {
-    const ids = new Set(attached.map((one) => one.NetworkInterfaceId));
-    const own = await ec2.describeInterfaces({ [`tag:${TAG_INSTANCE}`]: [instanceId] }, signal);
-    return own.filter((one) => {
-      const holder = one.Attachment?.Status === "detached" ? undefined : one.Attachment?.InstanceId;
-      return !ids.has(one.NetworkInterfaceId) && (holder === undefined || holder === instanceId);
-    });
+  #tagged(ec2: Ec2, instanceId: string, signal?: AbortSignal): Promise<NetworkInterface[]> {
+    return ec2.describeInterfaces({ [`tag:${TAG_INSTANCE}`]: [instanceId] }, signal);
   }
+}
+
+/** Interfaces of enid that hang on no other instance. One that somebody attached elsewhere is no longer the node's. */
+function detachedOf(
+  own: readonly NetworkInterface[],
+  attached: readonly NetworkInterface[],
+  instanceId: string,
+): NetworkInterface[] {
+  const ids = new Set(attached.map((one) => one.NetworkInterfaceId));
+  return own.filter((one) => {
+    const holder = one.Attachment?.Status === "detached" ? undefined : one.Attachment?.InstanceId;
+    return !ids.has(one.NetworkInterfaceId) && (holder === undefined || holder === instanceId);
+  });
 }
 
 /** What a look at metadata read, and what came of it with what was known of the interfaces then. */

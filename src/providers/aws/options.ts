@@ -1,7 +1,7 @@
 import type { EC2Client, EC2ClientConfig } from "@aws-sdk/client-ec2";
 import type { STSClient } from "@aws-sdk/client-sts";
 import type { Clock, Random } from "../../adapters/index.ts";
-import type { Telemetry } from "../../manager/ports/index.ts";
+import type { SharedBudget, SharedFacts, Telemetry } from "../../manager/ports/index.ts";
 
 export interface AwsProviderOptions {
   readonly clock: Clock;
@@ -18,10 +18,28 @@ export interface AwsProviderOptions {
   /** Base URLs of the AWS services. Default: the environment's, else those of the Region. */
   readonly endpoints?: { readonly ec2?: string; readonly sts?: string };
   readonly limits?: Partial<AwsLimits>;
+  /** What the nodes of the fleet share. Absent = each has its own share of the account's buckets, and asks EC2 itself. */
+  readonly fleet?: FleetAccess | undefined;
   /** How requests travel. Absent, as in production: over sockets. Tests let them stay inside the process. */
   readonly transport?: Transport;
   /** Takes the place of the SDK's clients and of all connections; `transport`, endpoints and credentials count for nothing then. */
   readonly direct?: DirectAccess;
+}
+
+/** The fleet as the provider needs it. */
+export interface FleetAccess {
+  readonly budget: SharedBudget;
+  readonly facts: SharedFacts;
+  /** Called once the instance is known by its metadata, before EC2 is called: only then can the fleet be asked. */
+  readonly located?: (place: Place) => void;
+}
+
+export interface Place {
+  readonly instanceId: string;
+  /** Empty when metadata does not say. */
+  readonly accountId: string;
+  readonly region: string;
+  readonly zone: string;
 }
 
 /** What enid needs of a client of EC2. */
@@ -80,6 +98,8 @@ export interface AwsLimits {
   readonly bucketShare: number;
   /** How long a request may wait for a token of that bucket. */
   readonly tokenLimitMs: number;
+  /** How long it may wait for one of the fleet's: its place in the queue is worth more than another try. */
+  readonly sharedTokenLimitMs: number;
   /** TCP connect to the endpoint. */
   readonly connectTimeoutMs: number;
   /** From sending a request to the head of the answer; also the longest silence within an answer. */
@@ -118,6 +138,7 @@ export const DEFAULT_LIMITS: AwsLimits = {
   mutationsAtOnce: 4,
   bucketShare: 0.25,
   tokenLimitMs: 10_000,
+  sharedTokenLimitMs: 240_000,
   connectTimeoutMs: 2_000,
   requestTimeoutMs: 10_000,
   attemptLimitMs: 20_000,

@@ -7,6 +7,7 @@ import type { MetadataClient } from "./metadata-client.ts";
 import { TAG_CREATED_AT, TAG_INSTANCE, TAG_INTENT, TAG_MANAGED } from "./options.ts";
 import type { ProbeFacts, Target } from "./permissions-probes.ts";
 import { resolveSecurityGroups } from "./security-groups.ts";
+import { SharedLooks } from "./shared-looks.ts";
 import { resolveSubnets, SubnetRanges } from "./subnets.ts";
 
 /** What the settings say about the calls that are needed. */
@@ -60,14 +61,14 @@ export class FactSource {
     const { selection } = this.#settings;
     const ofPrimary = () => readSecurityGroups(this.#metadata, primaryMac);
     const ranges = new SubnetRanges();
+    const looks = { ec2: this.#ec2, looks: new SharedLooks(), maxAgeMs: 0 };
     const subnetId = await this.#orElse(
-      async () =>
-        (await resolveSubnets(this.#ec2, ranges, selection, this.#identity)).subnets[0]?.id ?? primarySubnetId,
+      async () => (await resolveSubnets(looks, ranges, selection, this.#identity)).subnets[0]?.id ?? primarySubnetId,
       async () => primarySubnetId,
       `tried in ${primarySubnetId}, the node's own subnet`,
     );
     const securityGroups = await this.#orElse(
-      () => resolveSecurityGroups(this.#ec2, selection, vpcId, ofPrimary),
+      () => resolveSecurityGroups(looks, selection, vpcId, ofPrimary),
       ofPrimary,
       "tried with the security groups of the primary interface",
     );

@@ -32,8 +32,17 @@ export function plannedCalls(step: Step, node: PlanningNode): readonly PlannedCa
   }
 }
 
-function additions({ interfaceId, count, unit }: AddBlocksStep): readonly PlannedCall[] {
+function additions({ interfaceId, count, unit, address }: AddBlocksStep): readonly PlannedCall[] {
   const NetworkInterfaceId = interfaceId;
+  if (address !== undefined) {
+    const describe = (parameters: PlannedCall["parameters"]) => ({ action: "DescribeNetworkInterfaces", parameters });
+    const parameters = { NetworkInterfaceId, PrivateIpAddress: address, AllowReassignment: true };
+    return [
+      describe({ "addresses.private-ip-address": address }),
+      { action: "AssignPrivateIpAddresses", parameters },
+      describe({ "network-interface-id": interfaceId }),
+    ];
+  }
   if (unit === "ipv6-prefix") {
     return [{ action: "AssignIpv6Addresses", parameters: { NetworkInterfaceId, Ipv6PrefixCount: count } }];
   }

@@ -34,8 +34,10 @@ import { type AwsProviderOptions, DEFAULT_LIMITS, type Surroundings } from "./op
 import { plannedCalls } from "./planned-calls.ts";
 import { removeInterface } from "./removal.ts";
 import { resolveSecurityGroups } from "./security-groups.ts";
+import { GROUPS_AGE_MS, SharedLooks } from "./shared-looks.ts";
 import { type StepContext, stepFailureOf, withFailure, withUnknownEffect } from "./step-context.ts";
 import { resolveSubnets, SubnetRanges } from "./subnets.ts";
+import { isTaking, settleTaking, takeAddress } from "./taking.ts";
 
 /** Who the node is, and the client of its Region: enough to ask, before the limits are known. */
 interface Node {
@@ -52,7 +54,8 @@ export class AwsProvider implements Provider {
   readonly #queues: MutationQueues;
   readonly #budgets: ActionBudgets;
   readonly #memory: InterfaceMemory;
-  readonly #ranges = new SubnetRanges();
+  readonly #looks: SharedLooks;
+  readonly #ranges: SubnetRanges;
   readonly #observer: Observer;
   #node: Promise<Node> | undefined;
   /** What it came to. */
@@ -69,8 +72,10 @@ export class AwsProvider implements Provider {
       options.metadataEndpoint ?? (environment.AWS_EC2_METADATA_SERVICE_ENDPOINT || "http://169.254.169.254");
     this.#metadata = new MetadataClient(this.#world, endpoint, (options.direct ?? options.transport)?.metadata);
     this.#queues = new MutationQueues(this.#world.limits.mutationsAtOnce);
-    this.#budgets = new ActionBudgets(this.#world);
+    this.#budgets = new ActionBudgets(this.#world, options.fleet?.budget);
     this.#memory = new InterfaceMemory(clock);
+    this.#looks = new SharedLooks(options.fleet?.facts);
+    this.#ranges = new SubnetRanges(this.#looks);
     this.#observer = new Observer(this.#world, this.#metadata, this.#memory, this.#ranges);
   }
 
@@ -78,15 +83,17 @@ export class AwsProvider implements Provider {
     return guarded("identify", signal, () => this.#identified(signal));
   }
 
-  resolve(selection: Selection, signal?: AbortSignal): Promise<Resolution> {
+  resolve(selection: Selection, signal?: AbortSignal, maxAgeMs = Number.POSITIVE_INFINITY): Promise<Resolution> {
     return guarded("resolve", signal, async () => {
       this.#memory.select(selection);
       this.#deleteOnTermination = selection.deleteOnTermination;
       const { identity, ec2 } = await this.#located(signal);
       const ofPrimary = () => readSecurityGroups(this.#metadata, identity.primaryMac, signal);
+      const looks = { ec2, looks: this.#looks, signal };
       const [choice, securityGroups] = await Promise.all([
-        resolveSubnets(ec2, this.#ranges, selection, identity, signal),
-        resolveSecurityGroups(ec2, selection, identity.vpcId, ofPrimary, signal),
+        resolveSubnets({ ...looks, maxAgeMs }, this.#ranges, selection, identity),
+        // What a subnet has less than was said is no reason to doubt the groups.
+        resolveSecurityGroups({ ...looks, maxAgeMs: GROUPS_AGE_MS }, selection, identity.vpcId, ofPrimary),
       ]);
       return { ...choice, securityGroups };
     });
@@ -109,7 +116,7 @@ export class AwsProvider implements Provider {
       });
       switch (step.kind) {
         case "add-blocks":
-          return await addBlocks(context, step, signal);
+          return await (isTaking(step) ? takeAddress(context, step, signal) : addBlocks(context, step, signal));
         case "create-interface":
           return await createInterface({ context, intent, step, progress, signal });
         case "release-blocks":
@@ -137,6 +144,7 @@ export class AwsProvider implements Provider {
       const context = await this.#context(signal);
       switch (step.kind) {
         case "add-blocks":
+          if (isTaking(step)) return await settleTaking(context, intent, step, signal);
           return await settleAddBlocks(context, intent, step, signal);
         case "create-interface": {
           const creation = { context, intent, step, progress, signal };
@@ -196,7 +204,9 @@ export class AwsProvider implements Provider {
 
   async #locate(): Promise<Node> {
     const identity = await readIdentity(this.#metadata);
-    this.#instanceId = identity.instanceId;
+    const { instanceId, accountId, region, availabilityZone: zone } = identity;
+    this.#instanceId = instanceId;
+    this.#options.fleet?.located?.({ instanceId, accountId, region, zone });
     const client = makeEc2Client(this.#options, this.#world.limits, identity.region);
     return { identity, ec2: new Ec2(client, new Ec2Transport(this.#world, this.#queues, this.#budgets)) };
   }
@@ -213,8 +223,8 @@ export class AwsProvider implements Provider {
     const { identity, ec2 } = await this.#located();
     const { instanceId, instanceType, region, availabilityZone, vpcId } = identity;
     const [limits, accountId] = await Promise.all([
-      readLimits(this.#world, ec2, instanceType),
-      readAccount(this.#options, this.#world, region),
+      readLimits(this.#world, ec2, this.#looks, instanceType),
+      readAccount(this.#options, this.#world, region, identity.accountId),
     ]);
     const { primaryInterfaceId, primarySubnetId } = identity;
     return {

@@ -5,6 +5,7 @@ import { canonicalIpv6 } from "./block-units.ts";
 import type { Ec2 } from "./ec2.ts";
 import type { Filters } from "./ec2-transport.ts";
 import type { Identity } from "./metadata.ts";
+import { FRESH_AGE_MS, RANGES_AGE_MS, SharedLooks, SUBNETS_AGE_MS } from "./shared-looks.ts";
 
 /** How many subnets or groups an error lists. */
 const LISTED = 20;
@@ -14,7 +15,12 @@ const LISTED = 20;
  * EC2 describes them do not carry it.
  */
 export class SubnetRanges {
+  readonly #looks: SharedLooks;
   readonly #ranges = new Map<string, string>();
+
+  constructor(looks = new SharedLooks()) {
+    this.#looks = looks;
+  }
 
   learn(subnetId: string, cidr: string): void {
     if (cidr !== "") this.#ranges.set(subnetId, cidr);
@@ -29,7 +35,7 @@ export class SubnetRanges {
   async require(ec2: Ec2, subnetIds: Iterable<string>, signal?: AbortSignal): Promise<void> {
     const missing = [...new Set(subnetIds)].filter((id) => id !== "" && !this.#ranges.has(id));
     if (missing.length === 0) return;
-    for (const subnet of await ec2.describeSubnets({ "subnet-id": missing }, signal)) {
+    for (const subnet of await this.#looks.subnets(ec2, { "subnet-id": missing }, RANGES_AGE_MS, signal)) {
       this.#ranges.set(subnet.SubnetId ?? "", subnet.CidrBlock ?? "");
     }
   }
@@ -38,20 +44,32 @@ export class SubnetRanges {
 type Choice = Pick<Selection, "subnetIds" | "subnetTags">;
 type Home = Pick<Identity, "vpcId" | "availabilityZone" | "primarySubnetId">;
 
+/** What the answers of describes are had through, and how old they may be in a fleet. */
+export interface Looks {
+  readonly ec2: Ec2;
+  readonly looks: SharedLooks;
+  readonly maxAgeMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * The allowed subnets: those of `subnetIds`, else those with all `subnetTags`, else the one of the primary interface;
- * always in the node's VPC and zone. Costs one DescribeSubnets. Rejects with ENID_SUBNET_NO_MATCH when none is left.
+ * always in the node's VPC and zone. Costs one DescribeSubnets, in a fleet of one node for all. Rejects with
+ * ENID_SUBNET_NO_MATCH when none is left; never by an answer that is older than the question.
  */
 export async function resolveSubnets(
-  ec2: Ec2,
+  { ec2, looks, maxAgeMs, signal }: Looks,
   ranges: SubnetRanges,
   choice: Choice,
   home: Home,
-  signal?: AbortSignal,
 ): Promise<Pick<Resolution, "subnets" | "refused">> {
-  const seen = await ec2.describeSubnets(question(choice, home), signal);
-  for (const subnet of seen) ranges.learn(subnet.SubnetId ?? "", subnet.CidrBlock ?? "");
-  const { subnets, refused } = chooseSubnets(seen, choice, home);
+  const look = async (ageMs: number) => {
+    const seen = await looks.subnets(ec2, question(choice, home), Math.min(ageMs, SUBNETS_AGE_MS), signal);
+    for (const subnet of seen) ranges.learn(subnet.SubnetId ?? "", subnet.CidrBlock ?? "");
+    return chooseSubnets(seen, choice, home);
+  };
+  let { subnets, refused } = await look(maxAgeMs);
+  if (subnets.length === 0 && looks.areShared) ({ subnets, refused } = await look(FRESH_AGE_MS));
   if (subnets.length === 0) {
     throw new EnidError(
       "ENID_SUBNET_NO_MATCH",

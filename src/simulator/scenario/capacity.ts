@@ -7,13 +7,14 @@ const MOST_PODS = 250;
 const PREFIX_SIZE = 16;
 
 /** The settings that these sections come to. Errors: ENID_CONFIG_SYNTAX, ENID_CONFIG_INVALID, with `file`. */
-export function settingsOf({ eni, ipam }: NodeSections, file: string): SettingValues {
+export function settingsOf({ eni, ipam, fleet }: NodeSections, file: string): SettingValues {
   const document = {
     cniVersion: "1.0.0",
     name: "cilium",
     type: "cilium-cni",
     eni,
     ipam: { type: "enid-ipam", ...ipam },
+    ...(fleet === undefined ? {} : { fleet }),
   };
   const settings = effectiveSettings(readConfiguration(new TextEncoder().encode(JSON.stringify(document)), file), {});
   return { ...settings.values, "prefix-delegation": prefixModeOf(settings) };

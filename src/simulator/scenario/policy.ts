@@ -44,6 +44,8 @@ export interface NodeContext {
 export interface NodeSections {
   readonly eni: Readonly<Record<string, unknown>>;
   readonly ipam: Readonly<Record<string, unknown>>;
+  /** Absent = the node works alone. */
+  readonly fleet?: Readonly<Record<string, unknown>>;
 }
 
 /** What answers the container runtime on one node. `notReady()` is undefined as soon as pods can be served as configured. */

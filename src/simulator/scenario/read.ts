@@ -22,7 +22,8 @@ const RESERVED = 5;
  */
 export function readScenario(text: string, file: string): Scenario {
   const found = fileOf(text, file);
-  const settings: NodeSections = { eni: found.settings?.eni ?? {}, ipam: found.settings?.ipam ?? {} };
+  const { eni = {}, ipam = {}, fleet } = found.settings ?? {};
+  const settings: NodeSections = { eni, ipam, ...(fleet === undefined ? {} : { fleet }) };
   const values = settingsOf(settings, `${file} /settings`);
   const problems = [...nodeProblems(found), ...subnetProblems(found), ...exhaustionProblems(found)];
   if (problems.length > 0) throw invalid(file, problems);

@@ -15,7 +15,11 @@ export interface ScenarioFile {
   readonly until?: "end" | "all-ready";
   readonly nodes: readonly (Pick<NodeGroup, "count" | "type"> & Partial<NodeGroup>)[];
   readonly subnets: readonly (Pick<SubnetGroup, "cidr"> & Partial<SubnetGroup>)[];
-  readonly settings?: { readonly eni?: Record<string, unknown>; readonly ipam?: Record<string, unknown> };
+  readonly settings?: {
+    readonly eni?: Record<string, unknown>;
+    readonly ipam?: Record<string, unknown>;
+    readonly fleet?: Record<string, unknown>;
+  };
   readonly account?: Pick<SettingsPatch, "buckets" | "interfaceQuota" | "latencyMs" | "throttling">;
   readonly cloud?: SettingsPatch;
   readonly workload?: readonly WorkloadSpec[];

@@ -9,9 +9,11 @@ import {
   watchDeletions,
 } from "../../handoff/cni/index.ts";
 import type { ConfigurationOffer, EnidEvent, Manager, Sandboxes } from "../../manager/index.ts";
+import type { Fleet } from "../../manager/ports/index.ts";
 import type { Dice } from "../engine/index.ts";
 import type { FaultEffect, Parameters, SimulatedCloud } from "../index.ts";
 import type { Cut, WorldDisk } from "./disk/index.ts";
+import type { FleetAccess } from "./fleet/connection.ts";
 import { Life } from "./life.ts";
 import type { Weakness } from "./options.ts";
 
@@ -28,6 +30,7 @@ export interface DaemonOptions {
   readonly sandboxes: Sandboxes;
   readonly weakness: Weakness | undefined;
   readonly watcher: DaemonWatcher;
+  readonly fleet: FleetAccess | undefined;
 }
 
 /** What a world wants to know of a daemon, and decides for it. */
@@ -75,6 +78,11 @@ export class Daemon {
     return this.#life.manager;
   }
 
+  /** What it has of the fleet; undefined: it works alone. */
+  get fleet(): Fleet | undefined {
+    return this.#life.fleet;
+  }
+
   /** The socket answers. */
   get up(): boolean {
     return this.#listening && !this.dead;
@@ -88,6 +96,7 @@ export class Daemon {
   async start(offer: ConfigurationOffer): Promise<void> {
     const { manager, telemetry, clock } = this.#life;
     await manager.start(offer);
+    this.#life.announce(this.#options.machineName);
     const deletions = { queue: this.#options.deletions, service: manager, telemetry, clock };
     await replayDeletions(deletions);
     if (this.dead) return;

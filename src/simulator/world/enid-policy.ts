@@ -1,8 +1,11 @@
 import { EnidError } from "../../errors.ts";
+import { MemoryServer } from "../../fleet/index.ts";
 import type { AddAnswer, AddRequest } from "../../handoff/cni/index.ts";
 import type { Attachment, Lease, Pod } from "../../pool/index.ts";
-import type { Agent, FleetContext, NodeContext, Policy, PolicyFleet } from "../scenario/index.ts";
+import type { Agent, FleetContext, NodeContext, NodeSections, Policy, PolicyFleet } from "../scenario/index.ts";
+import { settingsOf } from "../scenario/index.ts";
 import { createMemoryDisk, type WorldDisk } from "./disk/index.ts";
+import type { FleetAccess } from "./fleet/connection.ts";
 import { Life } from "./life.ts";
 import { configurationOf } from "./sections-text.ts";
 
@@ -13,13 +16,30 @@ export const enidPolicy: Policy = {
   createFleet: (world) => new EnidFleet(world),
 };
 
+/** The same with a store that all nodes reach. */
+export const enidFleetPolicy: Policy = {
+  name: "enid-fleet",
+  description: "enid on every node, all of them in one fleet: one budget of EC2 calls, shared facts",
+  createFleet: (world) => {
+    const dice = world.dice.fork("store");
+    const [least, most] = STORE_LATENCY_MS;
+    const latencyMs = () => least + dice.fraction() * (most - least);
+    return new EnidFleet(world, new MemoryServer({ clock: world.clock, latencyMs }));
+  },
+};
+
+/** A step of Redis within a Region, there and back. */
+const STORE_LATENCY_MS = [0.3, 2] as const;
+
 class EnidFleet implements PolicyFleet {
   readonly #world: FleetContext;
+  readonly #server: MemoryServer | undefined;
   /** What outlives the daemons. */
   readonly #disks = new Map<string, WorldDisk>();
 
-  constructor(world: FleetContext) {
+  constructor(world: FleetContext, server?: MemoryServer) {
     this.#world = world;
+    this.#server = server;
   }
 
   start(node: NodeContext): Agent {
@@ -28,19 +48,35 @@ class EnidFleet implements PolicyFleet {
       disk = createMemoryDisk();
       this.#disks.set(node.instanceId, disk);
     }
-    return new EnidAgent(this.#world, node, disk);
+    return new EnidAgent(this.#world, node, disk, this.#access(node.settings));
+  }
+
+  #access(settings: NodeSections): FleetAccess | undefined {
+    if (this.#server === undefined) return undefined;
+    const values = settingsOf(settings, "the scenario's settings");
+    const named = Object.entries(values["budget-buckets"]);
+    const buckets = named.map(([action, { capacity, "refill-per-second": refillPerSecond }]) => {
+      return [action, { capacity, refillPerSecond }] as const;
+    });
+    return {
+      server: this.#server,
+      plan: { reservedPercent: values["budget-reserved-percent"] },
+      buckets: Object.fromEntries(buckets),
+      moment: () => undefined,
+    };
   }
 }
 
 class EnidAgent implements Agent {
   readonly #life: Life;
 
-  constructor({ cloud, log }: FleetContext, node: NodeContext, disk: WorldDisk) {
+  constructor({ cloud, log }: FleetContext, node: NodeContext, disk: WorldDisk, fleet: FleetAccess | undefined) {
     this.#life = new Life({
       ...node,
       cloud,
       machineName: node.name,
       disk,
+      fleet,
       event: ({ name, level, message }) => {
         if (level !== "info") log("event", `${name}: ${message}`, node.node);
       },

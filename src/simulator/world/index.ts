@@ -1,10 +1,12 @@
 /** The seeded world: a fleet under faults in one process, replayable from a number. docs/simulation.md is its manual. */
 export type { LogEntry } from "../engine/index.ts";
-export { enidPolicy } from "./enid-policy.ts";
+export { enidFleetPolicy, enidPolicy } from "./enid-policy.ts";
 export {
   FAULT_KINDS,
   type FaultChoice,
   type FaultKind,
+  FLEET_CHOICES,
+  type FleetChoice,
   type SeedOptions,
   WEAKNESSES,
   type Weakness,

@@ -1,10 +1,13 @@
 import type { Clock } from "../../adapters/index.ts";
+import type { FleetNode } from "../../fleet/index.ts";
 import { type EnidEvent, Manager, type Sandboxes, type Telemetry } from "../../manager/index.ts";
 import { createAwsProvider } from "../../providers/aws/index.ts";
 import { createDirectAccess, type DirectOptions } from "../direct/index.ts";
 import { type Dice, ProcessClock } from "../engine/index.ts";
 import type { SimulatedCloud } from "../index.ts";
 import type { Cut, DiskProcess, ProcessStore, WorldDisk } from "./disk/index.ts";
+import { type FleetAccess, fleetOf } from "./fleet/connection.ts";
+import { documentOf } from "./fleet/document.ts";
 import type { Weakness } from "./options.ts";
 import { weakenedPool, weakenedProvider } from "./weakness.ts";
 
@@ -24,6 +27,8 @@ export interface LifeOptions {
   readonly weakness?: Weakness | undefined;
   /** Called just before and just after something reaches the disk. */
   readonly moment?: DiskProcess["moment"];
+  /** What the nodes share; absent = the process works alone. */
+  readonly fleet?: FleetAccess | undefined;
   /** Who listens to its calls of EC2, and as whom it makes them. */
   readonly access?: Pick<DirectOptions, "accessKeyId" | "faultOf" | "beforeEffect" | "afterEffect">;
 }
@@ -33,6 +38,7 @@ export class Life {
   readonly manager: Manager;
   readonly clock: ProcessClock;
   readonly telemetry: Telemetry;
+  readonly fleet: FleetNode | undefined;
   readonly #store: ProcessStore;
   readonly #access: ReturnType<typeof createDirectAccess>;
   #over = false;
@@ -59,7 +65,21 @@ export class Life {
     // On the machine's clock: the cloud's part of a call goes on when the process has died.
     this.#access = createDirectAccess({ ...access, cloud, clock: options.clock, random: dice.fork("ec2"), instanceId });
     const random = dice.fork("daemon");
-    const provider = createAwsProvider({ clock, random, telemetry, environment: {}, direct: this.#access });
+    const isOver = () => this.#over;
+    this.fleet =
+      options.fleet === undefined
+        ? undefined
+        : fleetOf({
+            ...options,
+            access: options.fleet,
+            machineClock: options.clock,
+            clock,
+            telemetry,
+            isOver,
+            weakness,
+          });
+    const { fleet } = this;
+    const provider = createAwsProvider({ clock, random, telemetry, environment: {}, direct: this.#access, fleet });
     this.manager = new Manager({
       provider: weakenedProvider(provider, weakness),
       store: this.#store,
@@ -68,6 +88,7 @@ export class Life {
       telemetry,
       bootId,
       nodeName: machineName,
+      fleet,
       ...(sandboxes === undefined || weakness === "no-looks" ? {} : { sandboxes }),
       ...weakenedPool(weakness),
     });
@@ -76,6 +97,12 @@ export class Life {
   /** It has died, or ended. */
   get over(): boolean {
     return this.#over;
+  }
+
+  /** From now on the node is in the registry of its fleet. */
+  announce(machineName: string): void {
+    const startedAtMs = this.clock.nowMs();
+    this.fleet?.registry.start(() => documentOf(machineName, startedAtMs));
   }
 
   /** Addresses that the node holds and no pod has. */
@@ -96,6 +123,7 @@ export class Life {
   /** Ends in order. Resolves once the state is closed. */
   async stop(graceMs: number): Promise<void> {
     await this.manager.stop(graceMs);
+    await this.fleet?.stop();
     this.#over = true;
   }
 }

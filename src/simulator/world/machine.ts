@@ -1,3 +1,4 @@
+import type { Cancel } from "../../adapters/index.ts";
 import { EnidError } from "../../errors.ts";
 import {
   type CniCall,
@@ -5,7 +6,7 @@ import {
   createMemorySandboxes,
   type Served,
 } from "../../handoff/cni/index.ts";
-import type { ConfigurationOffer, EnidEvent } from "../../manager/index.ts";
+import type { EnidEvent } from "../../manager/index.ts";
 import { type Dice, MachineClock, type Scheduler } from "../engine/index.ts";
 import type { Parameters, SimulatedCloud } from "../index.ts";
 import { type DaemonLink, Kubelet, type KubeletHooks } from "../kubelet/index.ts";
@@ -15,8 +16,9 @@ import { Daemon } from "./daemon.ts";
 import type { Cut, WorldDisk } from "./disk/index.ts";
 import { NODE_GROUP, NODE_SUBNET } from "./draw/place.ts";
 import type { MachinePlan } from "./draw/plan.ts";
+import type { FleetAccess } from "./fleet/connection.ts";
+import { MachineFile } from "./machine-file.ts";
 import type { Weakness } from "./options.ts";
-import { configurationOf } from "./sections-text.ts";
 
 /** From one life of the daemon to the next, as systemd restarts it. */
 const RESTART_MS = { least: 500, most: 5_000 };
@@ -37,6 +39,8 @@ export interface MachineOptions extends Pick<MachinePlan, "instanceType" | "sect
   readonly makeDisk: (dice: Dice) => WorldDisk;
   readonly weakness: Weakness | undefined;
   readonly watcher: MachineWatcher;
+  /** What it shares with others. Absent = it works alone. */
+  readonly fleet: Omit<FleetAccess, "moment"> | undefined;
 }
 
 /** What happens on a machine, told while it happens. */
@@ -54,9 +58,6 @@ export interface MachineWatcher {
   /** Something was thrown that no program may throw. */
   failed(machine: Machine, thrown: unknown): void;
 }
-
-/** The configuration file, as it lies on the machine. */
-type File = { readonly kind: "valid"; readonly sections: NodeSections } | { readonly kind: "invalid" | "missing" };
 
 /**
  * A node of a world: an instance of the simulated cloud with its clock, its disk, its container runtime, and the daemon,
@@ -89,12 +90,11 @@ export class Machine {
   /** Monotonic ms of the last boot or launch: what pods of before it held is nobody's. */
   bootedAtMs = 0;
   #instances = 0;
-  #file: File;
-  /** What the file says when it is whole. */
-  #sections: NodeSections;
-  #configurations: { readonly sections: NodeSections; untilMs: number }[] = [];
+  readonly #file: MachineFile;
   #dieIn: { moments: number; how: Cut } | undefined;
   #cutListeners = new Set<() => void>();
+  /** Faults that keep Kubernetes from reaching it. */
+  readonly #unreachable = new Set<object>();
   /** Raised by whatever makes a pending restart out of date. */
   #era = 0;
 
@@ -122,9 +122,12 @@ export class Machine {
     });
     this.callFaults = new CallFaults(dice.fork("call-faults"));
     this.disk = options.makeDisk(dice.fork("disk-0"));
-    this.#sections = options.sections;
-    this.#file = { kind: "valid", sections: options.sections };
-    this.#configurations.push({ sections: options.sections, untilMs: Number.POSITIVE_INFINITY });
+    this.#file = new MachineFile({
+      clock: this.clock,
+      sections: options.sections,
+      daemon: () => this.#daemon,
+      log: (text) => this.#say("daemon", text),
+    });
     this.kubelet = new Kubelet({
       clock: this.clock,
       dice: dice.fork("kubelet"),
@@ -147,7 +150,7 @@ export class Machine {
 
   /** Every configuration that a whole file had, with the moments between which it may have been in force. */
   get configurations(): readonly { readonly sections: NodeSections; readonly untilMs: number }[] {
-    return this.#configurations;
+    return this.#file.configurations;
   }
 
   /** The instance runs (its daemon may be on its way up). */
@@ -155,9 +158,14 @@ export class Machine {
     return !this.#off;
   }
 
+  /** Kubernetes reaches its kubelet, which it may even if nothing else works. */
+  get reachable(): boolean {
+    return this.#unreachable.size === 0;
+  }
+
   /** What the file says when it is whole. */
   get sections(): NodeSections {
-    return this.#sections;
+    return this.#file.sections;
   }
 
   /** The instance is launched and boots. */
@@ -228,6 +236,35 @@ export class Machine {
     this.#startDaemon(bootMs);
   }
 
+  /** The machine is dead for so long; then it boots. Its instance, its interfaces and its disk are there all the time. */
+  die(forMs: number): void {
+    if (this.#off) return;
+    this.#say("machine", "is dead");
+    this.#cut("power-loss");
+    this.#off = true;
+    this.#boots += 1;
+    const era = this.#era;
+    this.kubelet.reboot(forMs);
+    this.clock.after(forMs, () => {
+      if (era !== this.#era) return;
+      this.#off = false;
+      this.bootedAtMs = this.clock.monotonicMs();
+      this.#say("machine", "boots");
+      this.#startDaemon(this.#dice("boot").between(0, 2_000));
+    });
+  }
+
+  /** Kubernetes does not reach it until the answer is called. */
+  beUnreachable(): Cancel {
+    const mark = {};
+    this.#unreachable.add(mark);
+    this.#say("machine", "is cut off from everything");
+    return () => {
+      this.#unreachable.delete(mark);
+      if (this.reachable) this.#say("machine", "is back");
+    };
+  }
+
   /** The instance is terminated; after a while another one, with the old disk or a new one, has its name. */
   replace(keepsDisk: boolean): void {
     if (this.#off) return;
@@ -245,25 +282,19 @@ export class Machine {
     });
   }
 
-  /** The file says this from now on; the daemon notices as its watch does. While it is spoiled, once it is whole again. */
+  /** The file says this from now on; while it is spoiled, once it is whole again. */
   configure(sections: NodeSections): void {
-    this.#sections = sections;
-    if (this.#file.kind === "valid") this.restoreFile();
+    this.#file.configure(sections);
   }
 
   /** The file is whole. */
   restoreFile(): void {
-    const nowMs = this.clock.monotonicMs();
-    for (const one of this.#configurations) one.untilMs = Math.min(one.untilMs, nowMs);
-    this.#configurations.push({ sections: this.#sections, untilMs: Number.POSITIVE_INFINITY });
-    this.#file = { kind: "valid", sections: this.#sections };
-    this.#offer();
+    this.#file.restore();
   }
 
   /** The file is broken, or gone. */
   spoilFile(kind: "invalid" | "missing"): void {
-    this.#file = { kind };
-    this.#offer();
+    this.#file.spoil(kind);
   }
 
   /** One more moment at which the process could die. */
@@ -304,7 +335,7 @@ export class Machine {
   }
 
   async #live(): Promise<void> {
-    const { cloud, dice, weakness, watcher } = this.#options;
+    const { cloud, dice, weakness, watcher, fleet } = this.#options;
     this.#lives += 1;
     const era = this.#era;
     try {
@@ -320,6 +351,7 @@ export class Machine {
         deletions: this.#deletions,
         sandboxes: this.#sandboxes,
         weakness,
+        fleet: fleet === undefined ? undefined : { ...fleet, moment: () => this.moment() },
         watcher: {
           sending: (action, parameters) => {
             watcher.sending(this, action, parameters);
@@ -332,11 +364,7 @@ export class Machine {
       });
       this.#daemon = daemon;
       this.#say("daemon", `starts, life ${this.#lives}`);
-      const file = this.#file;
-      await daemon.start(this.#offerOf(file));
-      if (daemon.dead) return;
-      this.#say("daemon", "serves");
-      if (this.#file !== file) this.#offer();
+      await this.#file.begin(daemon, () => this.#say("daemon", "serves"));
     } catch (thrown) {
       if (era !== this.#era) return;
       const error = thrown instanceof EnidError ? `${thrown.code}: ${thrown.message}` : String(thrown);
@@ -359,31 +387,6 @@ export class Machine {
 
   #breakConnections(): void {
     for (const listener of [...this.#cutListeners]) listener();
-  }
-
-  #offer(): void {
-    const { watcher } = this.#options;
-    const daemon = this.#daemon;
-    if (daemon === undefined || !daemon.up) return;
-    const offer = this.#offerOf(this.#file);
-    const file = this.#file;
-    daemon.manager.offerConfiguration(offer).then(
-      () => undefined,
-      (thrown: unknown) => {
-        if (daemon.dead || daemon !== this.#daemon) return;
-        watcher.log(this, "daemon", `could not take the file yet: ${String(thrown)}`);
-        // As the daemon's own feed does: what could not be applied is offered again.
-        this.clock.after(5_000, () => {
-          if (this.#file === file) this.#offer();
-        });
-      },
-    );
-  }
-
-  #offerOf(file: File): ConfigurationOffer {
-    if (file.kind === "valid") return { kind: "valid", configuration: configurationOf(file.sections) };
-    const detail = file.kind === "missing" ? "no such file" : "broken by the world";
-    return { kind: file.kind, error: new EnidError("ENID_CONFIG_UNREADABLE", { file: "05-enid.conf", detail }) };
   }
 
   /** A stream for one purpose at this point of the machine's life. */

@@ -6,6 +6,11 @@ export interface SeedOptions {
   /** Hours of virtual time in which faults come; then they stop, and everything has to come to rest. */
   readonly hours: number;
   readonly faults: FaultChoice;
+  /**
+   * `none`: every node works alone. `stateful`: a fleet, and little else than a StatefulSet with fixed addresses that rolls
+   * over it; `all` faults are then those of fleets. Absent = the seed decides whether there is a fleet.
+   */
+  readonly fleet?: FleetChoice;
   /** Turns one protection of enid off: then the hunt must find a violation. */
   readonly weakness?: Weakness;
   /** Only these of the drawn faults (numbers in the plan); absent = all. */
@@ -18,6 +23,9 @@ export interface SeedOptions {
    */
   readonly realDisks?: boolean;
 }
+
+export const FLEET_CHOICES = ["none", "stateful"] as const;
+export type FleetChoice = (typeof FLEET_CHOICES)[number];
 
 export type FaultChoice = "all" | "none" | readonly FaultKind[];
 
@@ -52,8 +60,28 @@ export const FAULT_KINDS = [
   "del-late", // DEL comes long after the sandbox
   "del-missing", // DEL never comes
   "add-hang-up", // the runtime goes away while it waits
+  "redis-away", // nobody reaches the fleet's store
+  "redis-partition", // some nodes do not reach it, or do not hear its answers
+  "redis-slow", // its answers take long
+  "redis-fail-over", // a replica takes over that had not heard of the last writes
+  "redis-data-loss", // it starts anew without data
+  "clock-skew", // the wall clock of a machine is wrong, and drifts
+  "node-dead", // the machine is dead for minutes, its interfaces stay
+  "node-partition", // the machine lives and reaches nothing
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
+
+/** Drawn only for worlds that have a fleet. */
+export const FLEET_FAULT_KINDS: readonly FaultKind[] = [
+  "redis-away",
+  "redis-partition",
+  "redis-slow",
+  "redis-fail-over",
+  "redis-data-loss",
+  "clock-skew",
+  "node-dead",
+  "node-partition",
+];
 
 export const WEAKNESSES = [
   "no-intents", // steps are not recorded before their calls
@@ -62,5 +90,7 @@ export const WEAKNESSES = [
   "no-confirmation", // one denial of EC2 is enough
   "no-cooling", // an address is free again at once
   "no-looks", // nobody looks whether sandboxes are gone
+  "no-epoch", // a node goes on with fixed addresses that it once held
+  "hasty-fencing", // fixed addresses are taken from nodes that may live
 ] as const;
 export type Weakness = (typeof WEAKNESSES)[number];

@@ -22,6 +22,7 @@ export async function comeToRest(world: World, endFaults: () => void): Promise<v
   while (!isOver() && open.length > 0 && scheduler.nowMs() < endMs) {
     await scheduler.run(Math.min(endMs, scheduler.nowMs() + LOOK_MS), isOver);
     open = machines.flatMap((machine) => unrest(cloud, machine, isTaken).map((text) => `${machine.name}: ${text}`));
+    open = [...open, ...(world.fleet?.unrest() ?? [])];
   }
   if (isOver()) return;
   if (open.length > 0) {
@@ -33,6 +34,7 @@ export async function comeToRest(world: World, endFaults: () => void): Promise<v
   await scheduler.run(scheduler.nowMs() + QUIET_MS, isOver);
   if (isOver()) return;
   for (const machine of machines) for (const one of breachesAtRest(machine)) world.broken(machine.name, one);
+  for (const one of world.fleet?.watch.breachesAtRest() ?? []) world.broken("", one);
   await sweep(world);
 }
 

@@ -7,13 +7,14 @@ const KEPT = 256;
 const known = new Map<string, Configuration>();
 
 /** The file that has these sections, read as the daemon reads it. Errors: ENID_CONFIG_*. */
-export function configurationOf({ eni, ipam }: NodeSections): Configuration {
+export function configurationOf({ eni, ipam, fleet }: NodeSections): Configuration {
   const text = JSON.stringify({
     cniVersion: "1.0.0",
     name: "cilium",
     type: "cilium-cni",
     eni,
     ipam: { type: "enid-ipam", ...ipam },
+    ...(fleet === undefined ? {} : { fleet }),
   });
   const before = known.get(text);
   if (before !== undefined) return before;

@@ -55,7 +55,7 @@ function echoing(provider: Provider): Provider {
   return {
     name: provider.name,
     identify: (signal) => provider.identify(signal),
-    resolve: (selection, signal) => provider.resolve(selection, signal),
+    resolve: (selection, signal, maxAgeMs) => provider.resolve(selection, signal, maxAgeMs),
     observe: async (source: ObservationSource, signal) => {
       if (source !== "cloud") return provider.observe(source, signal);
       const echo = before;

@@ -9,6 +9,9 @@ import { createMemoryDisk, createSqliteDisk, type WorldDisk } from "./disk/index
 import { NODE_SUBNET, POD_SUBNETS } from "./draw/place.ts";
 import { drawPlan, type FaultPlan, type WorldPlan } from "./draw/plan.ts";
 import type { FaultHands } from "./faults/index.ts";
+import type { SetStage } from "./fleet/stateful.ts";
+import { Troubles } from "./fleet/troubles.ts";
+import { WorldFleet } from "./fleet/world-fleet.ts";
 import { Machine, type MachineWatcher } from "./machine.ts";
 import { Measures } from "./measures.ts";
 import type { SeedOptions } from "./options.ts";
@@ -23,6 +26,9 @@ const VIOLATIONS_KEPT = 10;
 /** In a world without faults no call asks for more than there is. */
 const LIMIT_CODES = ["AttachmentLimitExceeded", "PrivateIpAddressLimitExceeded"];
 
+/** `stop` says whether the pod was there. */
+type WorldStage = Stage & Pick<SetStage, "stop">;
+
 /** One seed's world: machines, their pods, the faults that come over them, and who watches the promises. */
 export class World {
   readonly scheduler: Scheduler;
@@ -30,6 +36,8 @@ export class World {
   readonly machines: readonly Machine[];
   readonly watch: PromiseWatch;
   readonly plan: WorldPlan;
+  /** Absent = every node works alone. */
+  readonly fleet: WorldFleet | undefined;
   readonly options: SeedOptions;
   readonly #log: EventLog;
   readonly #folder: string | undefined;
@@ -41,6 +49,7 @@ export class World {
   readonly #overlays = new Set<SettingsPatch>();
   readonly #touched = new Set<Machine>();
   readonly #endOfFault = new Map<FaultPlan, () => void>();
+  readonly #troubles: Troubles;
   readonly #cordoned = new Set<number>();
   /** UIDs of the pods that the scheduler has placed, by node. */
   readonly #podsOn: readonly Set<string>[];
@@ -67,7 +76,10 @@ export class World {
       },
     });
     this.#calm = this.cloud.changeSettings(place.settings);
-    this.watch = new PromiseWatch(this.cloud, publishedBucket, (machine, found) => this.broken(machine.name, found));
+    this.#troubles = new Troubles(this.scheduler);
+    this.fleet = this.#createFleet();
+    const report = (machine: Machine, found: Breach) => this.broken(machine.name, found);
+    this.watch = new PromiseWatch(this.cloud, publishedBucket, report, this.fleet?.pods);
     const watcher = this.#watcher();
     this.machines = this.plan.machines.map(
       ({ instanceType, sections, podLimit, disk, collectEveryMs }, node) =>
@@ -83,6 +95,7 @@ export class World {
           dice: this.#dice.fork(`machine-${node}`),
           makeDisk: (dice) => this.#makeDisk(node, disk, dice),
           weakness: options.weakness,
+          fleet: this.fleet?.access,
           watcher,
         }),
     );
@@ -110,9 +123,12 @@ export class World {
       this.scheduler.after(launchMs, () => this.machines[node]?.launch());
     }
     for (const fault of this.#chosenFaults()) this.scheduler.after(fault.fromMs, () => this.#begin(fault));
-    const play = playWorkload(this.#stage(), workload, lastMs);
+    const stage = this.#stage();
+    const play = playWorkload(stage, workload, lastMs);
+    this.fleet?.begin(stage);
     await this.scheduler.run(lastMs, () => this.#isOver());
     play.stop();
+    this.fleet?.stop();
     if (!this.#isOver()) await comeToRest(this, () => this.#endFaults());
   }
 
@@ -150,10 +166,15 @@ export class World {
     if (untilMs !== undefined && fault.fromMs > untilMs) return;
     const name = fault.machine === undefined ? "" : (this.machines[fault.machine]?.name ?? "");
     this.log("fault", `${fault.number} begins: ${fault.kind}: ${fault.text}`, name);
+    this.#troubles.begin(fault);
     const end = fault.begin(this.#hands());
-    if (end === undefined) return;
+    if (end === undefined) {
+      this.#troubles.end(fault);
+      return;
+    }
     this.#endOfFault.set(fault, () => {
       this.#endOfFault.delete(fault);
+      this.#troubles.end(fault);
       this.log("fault", `${fault.number} ends`, name);
       end();
     });
@@ -178,6 +199,7 @@ export class World {
         };
       },
       taint: (addresses) => this.watch.taint(addresses),
+      store: this.fleet?.store,
     };
   }
 
@@ -194,7 +216,23 @@ export class World {
     return createSqliteDisk({ folder: own });
   }
 
-  #stage(): Stage {
+  #createFleet(): WorldFleet | undefined {
+    const { fleet: plan } = this.plan;
+    if (plan === undefined) return undefined;
+    return new WorldFleet({
+      plan,
+      cloud: this.cloud,
+      scheduler: this.scheduler,
+      dice: this.#dice.fork("shared"),
+      machines: () => this.machines,
+      mayThrottle: this.#chosenFaults().some(({ kind }) => kind === "ec2-throttling"),
+      troubledUntilMs: (machine, before) => this.#troubles.untilMs(machine, before),
+      report: (machine, found) => this.broken(machine, found),
+      log: (text) => this.log("fleet", text),
+    });
+  }
+
+  #stage(): WorldStage {
     return {
       clock: this.scheduler,
       dice: this.#dice.fork("pods"),
@@ -210,11 +248,14 @@ export class World {
       },
       stop: (node, pod) => {
         // A pod that went with its machine is nowhere any more.
-        if (this.machines[node]?.kubelet.stop(pod.uid) === false) this.#podsOn[node]?.delete(pod.uid);
+        const isThere = this.machines[node]?.kubelet.stop(pod.uid) === true;
+        if (!isThere) this.#podsOn[node]?.delete(pod.uid);
+        return isThere;
       },
       cordon: (node, closed) => {
         if (closed) this.#cordoned.add(node);
         else this.#cordoned.delete(node);
+        if (closed) this.fleet?.drained(node);
       },
     };
   }
@@ -225,7 +266,10 @@ export class World {
       sending: (machine, action, parameters) => {
         this.watch.sending(machine, action, parameters, this.scheduler.monotonicMs());
       },
-      calling: (machine, action, parameters) => this.watch.calling(machine, action, parameters),
+      calling: (machine, action, parameters) => {
+        this.watch.calling(machine, action, parameters);
+        this.fleet?.watch.calling(machine, action, parameters);
+      },
       event: (machine, { name, message, fields }) => {
         this.log("event", `${name}: ${message}`, machine.name);
         if (name === "promise-broken") {
@@ -246,12 +290,19 @@ export class World {
         const what = answer.exit === 0 ? answer.addresses.join(" ") : (answer.error ?? answer.body);
         this.log("pod", `${verb} ${who}${answer.by} ${answer.exit} ${what}`, machine.name);
         this.watch.answered(machine, sandbox, verb, answer);
+        this.fleet?.watch.answered(machine, sandbox, verb, answer);
       },
       onUse: (sandbox) => this.watch.used(machine, sandbox),
       onFree: (sandbox) => this.watch.freed(machine, sandbox, this.scheduler.monotonicMs()),
-      onAddress: (_, time) => this.#measures.addressed(time),
+      onAddress: (pod, time) => {
+        this.#measures.addressed(time);
+        this.fleet?.addressed(pod.uid);
+      },
       onForgotten: (sandbox) => this.log("pod", `${nameOf(sandbox.pod)} is forgotten: no DEL comes`, machine.name),
-      onGone: (pod) => this.#podsOn[machine.node]?.delete(pod.uid),
+      onGone: (pod) => {
+        this.#podsOn[machine.node]?.delete(pod.uid);
+        this.fleet?.gone(pod.uid);
+      },
     };
   }
 
@@ -261,6 +312,7 @@ export class World {
     for (const machine of this.#touched) {
       this.watch.looked(machine);
       this.#measures.looked(machine);
+      this.fleet?.watch.looked(machine);
     }
     this.#touched.clear();
   }

@@ -1,6 +1,7 @@
 import type { EnidError } from "../../errors.ts";
-import type { Change, Intent, InterfaceRecord } from "../../manager/ports/index.ts";
+import type { Change, FixedRecord, FleetProfile, Intent, InterfaceRecord } from "../../manager/ports/index.ts";
 import type { Block, Lease } from "../../pool/index.ts";
+import { copyFixed, copyProfile } from "../record-copies.ts";
 import {
   addressesOf,
   addressTaken,
@@ -64,6 +65,15 @@ export function applyChange(statements: Statements, change: Change): void {
     }
     case "resolution-put":
       statements.putResolution.run(change.resolution.selection, JSON.stringify(change.resolution.subnetIds));
+      break;
+    case "fixed-put":
+      putFixed(statements, change.record);
+      break;
+    case "fixed-remove":
+      statements.removeFixed.run(change.pod);
+      break;
+    case "profiles-put":
+      putProfiles(statements, change.profiles);
       break;
     case "boot-started":
       if (statements.identity.get()?.boot_id !== change.bootId) statements.endAllLeases.run();
@@ -158,6 +168,19 @@ function putIntent(statements: Statements, intent: Intent): void {
     intent.interfaceId ?? null,
     intent.attachmentId ?? null,
   );
+}
+
+function putFixed(statements: Statements, record: FixedRecord): void {
+  const { pod, address, subnetId, zone, epoch, holder, holderName, state, keepMs, expiresAtMs } = copyFixed(record);
+  statements.putFixed.run(pod, address, subnetId, zone, epoch, holder, holderName, state, keepMs, expiresAtMs ?? null);
+}
+
+function putProfiles(statements: Statements, profiles: readonly FleetProfile[]): void {
+  const rows = profiles.map(copyProfile);
+  statements.removeProfiles.run();
+  for (const [position, { name, match, values, setAtMs }] of rows.entries()) {
+    statements.putProfile.run(position, name, JSON.stringify(match), JSON.stringify(values), setAtMs);
+  }
 }
 
 function adoptInstance(statements: Statements, instanceId: string): void {

@@ -1,5 +1,12 @@
 import type { DatabaseSync, SQLOutputValue } from "node:sqlite";
-import type { Intent, InterfaceRecord, StoredOverride, StoredState } from "../../manager/ports/index.ts";
+import type {
+  FixedRecord,
+  FleetProfile,
+  Intent,
+  InterfaceRecord,
+  StoredOverride,
+  StoredState,
+} from "../../manager/ports/index.ts";
 import type { Block, BlockKind, Cooling, Lease } from "../../pool/index.ts";
 import { copyBlock } from "../record-copies.ts";
 
@@ -11,6 +18,8 @@ export function loadState(database: DatabaseSync): StoredState {
   const meta = rows("SELECT * FROM meta WHERE id = 1")[0] ?? {};
   const configuration = rows("SELECT * FROM configuration WHERE id = 1")[0];
   const resolution = rows("SELECT * FROM resolution WHERE id = 1")[0];
+  const fixed = rows("SELECT * FROM fixed ORDER BY pod").map(toFixed);
+  const profiles = rows("SELECT * FROM profiles ORDER BY position").map(toProfile);
   return {
     bootId: text(meta, "boot_id"),
     instanceId: text(meta, "instance_id"),
@@ -36,6 +45,8 @@ export function loadState(database: DatabaseSync): StoredState {
             subnetIds: JSON.parse(text(resolution, "subnet_ids")),
           },
         }),
+    ...(fixed.length === 0 ? {} : { fixed }),
+    ...(profiles.length === 0 ? {} : { profiles }),
   };
 }
 
@@ -110,6 +121,31 @@ function toIntent(row: Row): Intent {
 
 function toOverride(row: Row): [string, StoredOverride] {
   return [text(row, "name"), { value: JSON.parse(text(row, "value")), setAtMs: number(row, "set_at_ms") }];
+}
+
+function toFixed(row: Row): FixedRecord {
+  return {
+    pod: text(row, "pod"),
+    address: text(row, "address"),
+    subnetId: text(row, "subnet_id"),
+    zone: text(row, "zone"),
+    epoch: number(row, "epoch"),
+    holder: text(row, "holder"),
+    holderName: text(row, "holder_name"),
+    // The schema admits the states only.
+    state: text(row, "state") as FixedRecord["state"],
+    keepMs: number(row, "keep_ms"),
+    ...(row.expires_at_ms === null ? {} : { expiresAtMs: number(row, "expires_at_ms") }),
+  };
+}
+
+function toProfile(row: Row): FleetProfile {
+  return {
+    name: text(row, "name"),
+    match: JSON.parse(text(row, "match")),
+    values: JSON.parse(text(row, "values")),
+    setAtMs: number(row, "set_at_ms"),
+  };
 }
 
 function text(row: Row, column: string): string {

@@ -55,11 +55,18 @@ export function prepareStatements(database: DatabaseSync) {
     removeOverride: prepare("DELETE FROM overrides WHERE name = ?"),
     putConfiguration: prepare("INSERT OR REPLACE INTO configuration (id, file, text, read_at_ms) VALUES (1, ?, ?, ?)"),
     putResolution: prepare("INSERT OR REPLACE INTO resolution (id, selection, subnet_ids) VALUES (1, ?, ?)"),
+    putFixed: prepare(`
+      INSERT OR REPLACE INTO fixed (pod, address, subnet_id, zone, epoch, holder, holder_name, state, keep_ms,
+        expires_at_ms)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+    removeFixed: prepare("DELETE FROM fixed WHERE pod = ?"),
+    removeProfiles: prepare("DELETE FROM profiles"),
+    putProfile: prepare(`INSERT INTO profiles (position, name, match, "values", set_at_ms) VALUES (?, ?, ?, ?, ?)`),
     identity: prepare("SELECT boot_id, instance_id FROM meta WHERE id = 1"),
     setBoot: prepare("UPDATE meta SET boot_id = ? WHERE id = 1"),
     setInstance: prepare("UPDATE meta SET instance_id = ? WHERE id = 1"),
     // Blocks go with their interfaces.
-    dropInstance: ["leases", "cooling", "interfaces", "intents", "resolution"].map((table) =>
+    dropInstance: ["leases", "cooling", "interfaces", "intents", "resolution", "fixed"].map((table) =>
       prepare(`DELETE FROM ${table}`),
     ),
   };

@@ -42,6 +42,18 @@ describe("what a node announces", () => {
     });
   });
 
+  it("is of fixed addresses those that a pod has here: one that is parked is nobody's", () => {
+    const blocks = [
+      block("10.1.0.0/24", "node-cidr"),
+      block("10.99.0.7/32", "address", false),
+      block("10.99.0.8/32", "address", false),
+    ];
+    expect(announcementsOf({ blocks, addresses: leased("10.99.0.7", "10.1.0.7") })).toMatchObject({
+      ranges: ["10.1.0.0/24"],
+      hosts: ["10.99.0.7/32"],
+    });
+  });
+
   it("is on AWS each delegated prefix, and of secondary addresses only those that are leased", () => {
     const picture = {
       blocks: [

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { EnidError } from "../../../src/errors.ts";
+import type { SharedBudget, SharedCall, SharedGrant, SharedRefusal } from "../../../src/manager/ports/index.ts";
 import { ActionBudgets, type Grant } from "../../../src/providers/aws/action-budget.ts";
 import { RetryBudget } from "../../../src/providers/aws/action-budget-retries.ts";
 import { BUCKETS, bucketOf } from "../../../src/providers/aws/action-budget-table.ts";
@@ -249,5 +250,113 @@ describe("the budget of retries", () => {
     expect(budget.left).toBe(2);
     for (let call = 0; call < 100; call++) budget.succeeded(0);
     expect(budget.left).toBe(10);
+  });
+});
+
+describe("the budget in a fleet", () => {
+  const shared = (answers: (call: SharedCall) => SharedGrant | SharedRefusal, share = 0.1) => {
+    const clock = new VirtualClock();
+    const telemetry = new RecordingTelemetry();
+    const asked: SharedCall[] = [];
+    const told: string[] = [];
+    const fleet: SharedBudget = {
+      take: (call) => {
+        asked.push(call);
+        return Promise.resolve(answers(call));
+      },
+      localShare: () => share,
+    };
+    const grant: SharedGrant = {
+      kind: "granted",
+      waitedMs: 70,
+      answered: (how) => told.push(how),
+      unused: () => told.push("unused"),
+    };
+    const budgets = new ActionBudgets({ clock, random: seededRandom(5), telemetry, limits: DEFAULT_LIMITS }, fleet);
+    return { clock, budgets, asked, told, grant };
+  };
+
+  it("takes the fleet's tokens, and tells it of the answers", async () => {
+    const world = shared((): SharedGrant => world.grant);
+    const grant = await world.budgets.take(ASSIGN);
+    expect(grant.waitedMs).toBe(70);
+    grant.answered("throttled");
+    (await world.budgets.take({ action: "UnassignPrivateIpAddresses", mutation: true })).unused();
+    await world.budgets.take({ action: "DescribeSubnets", mutation: false });
+    expect(world.told).toEqual(["throttled", "unused"]);
+    const limitMs = DEFAULT_LIMITS.sharedTokenLimitMs;
+    expect(world.asked).toEqual([
+      { action: "AssignPrivateIpAddresses", capacity: 100, refillPerSecond: 5, givesBack: false, limitMs },
+      { action: "UnassignPrivateIpAddresses", capacity: 100, refillPerSecond: 5, givesBack: true, limitMs },
+      { action: "DescribeSubnets", capacity: 100, refillPerSecond: 20, givesBack: false, limitMs },
+    ]);
+    expect(world.budgets.state()[0]).toMatchObject({
+      source: "fleet",
+      sharedTimes: 1,
+      awayTimes: 0,
+      throttledTimes: 1,
+    });
+  });
+
+  it.each(["DetachNetworkInterface", "DeleteNetworkInterface", "UnassignIpv6Addresses"])(
+    "asks for %s last",
+    async (action) => {
+      const world = shared((): SharedGrant => world.grant);
+      await world.budgets.take({ action, mutation: true });
+      expect(world.asked[0]?.givesBack).toBe(true);
+    },
+  );
+
+  it("says so when no token of the fleet comes in time", async () => {
+    const world = shared(() => ({ kind: "late", ratePerSecond: 4, ahead: 1_200, waitedMs: 3 }));
+    const error = (await rejection(world.budgets.take(ASSIGN))) as EnidError;
+    expect(error.code).toBe("ENID_EC2_BUDGET");
+    expect(error.values).toMatchObject({
+      ratePerSecond: "4",
+      ahead: 1_200,
+      limitMs: DEFAULT_LIMITS.sharedTokenLimitMs,
+    });
+    expect(error.details).toMatchObject({ class: "throttled", effect: "none", subnetId: "subnet-1" });
+  });
+
+  it("goes on with the node's share while the fleet is away, and back to the fleet", async () => {
+    let isAway = true;
+    const world = shared((): SharedGrant | SharedRefusal => (isAway ? { kind: "away" } : world.grant), 0.1);
+    await world.budgets.take(ASSIGN);
+    expect(world.budgets.state()[0]).toMatchObject({ source: "node", awayTimes: 1, fullRatePerSecond: 0.5 });
+    for (let tokens = 1; tokens >= 1; tokens = world.budgets.state()[0]?.tokens ?? 0) await world.budgets.take(ASSIGN);
+    const taken = world.budgets.state()[0]?.awayTimes ?? 0;
+    expect(taken).toBeLessThanOrEqual(11);
+    isAway = false;
+    await world.budgets.take(ASSIGN);
+    expect(world.budgets.state()[0]).toMatchObject({ source: "fleet", sharedTimes: 1, awayTimes: taken });
+  });
+
+  it("spreads the first tokens of nodes that lost the fleet together", async () => {
+    const nodes = 200;
+    let atOnce = 0;
+    for (let node = 0; node < nodes; node++) {
+      const clock = new VirtualClock();
+      const fleet: SharedBudget = { take: () => Promise.resolve({ kind: "away" }), localShare: () => 1 / nodes };
+      const world = { clock, random: seededRandom(node * 7_919 + 1), telemetry: new RecordingTelemetry() };
+      const budgets = new ActionBudgets({ ...world, limits: DEFAULT_LIMITS }, fleet);
+      let taken = 0;
+      const take = () =>
+        budgets.take(ASSIGN).then(
+          () => (taken += 1),
+          () => undefined,
+        );
+      void take();
+      await clock.advance(0);
+      atOnce += taken;
+      // Within the time in which the account's bucket gives one to each.
+      await clock.advance((nodes / 5) * 1_000);
+      void take();
+      await clock.advance(0);
+      expect(taken).toBeGreaterThan(0);
+    }
+    // The bucket holds 100; half of the nodes, give or take.
+    expect(atOnce).toBeGreaterThan(60);
+    expect(atOnce).toBeLessThan(140);
   });
 });

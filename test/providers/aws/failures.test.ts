@@ -220,6 +220,8 @@ const MESSAGES = [
   "There aren't sufficient free Ipv4 addresses or prefixes",
   "Instance 'i-0abc' already has an interface attached at device index '1'.",
   "[10.0.0.9] assigned, but move is not allowed.",
+  "Address 10.0.0.9 is not one of the secondary-addresses of interface eni-0abc",
+  "Address is in subnet's reserved address range",
   "Some of the specified addresses are not assigned to interface eni-0abc",
   "Network interface 'eni-0abc' is currently in use.",
 ];

@@ -31,10 +31,10 @@ describe("who the node is", () => {
   it.each([
     ["refuses", { kind: "error", code: "AccessDenied" }],
     ["does not answer", { kind: "hang" }],
-  ] as const)("goes without the account when STS %s", async (_, effect) => {
+  ] as const)("takes the instance's account for it when STS %s", async (_, effect) => {
     const node = await aNode();
     node.fault("GetCallerIdentity", effect);
-    expect(await node.provider.identify()).toMatchObject({ accountId: undefined, instanceId: INSTANCE });
+    expect(await node.provider.identify()).toMatchObject({ accountId: "123456789012", instanceId: INSTANCE });
     expect(node.telemetry.eventNames()).toEqual(["account-unknown"]);
   });
 

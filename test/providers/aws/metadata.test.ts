@@ -80,6 +80,7 @@ describe("instance metadata", () => {
       instanceType: "m5.large",
       region: "eu-west-1",
       availabilityZone: "eu-west-1a",
+      accountId: "123456789012",
       vpcId: "vpc-1",
       primaryMac: PRIMARY,
       primaryInterfaceId: "eni-1",

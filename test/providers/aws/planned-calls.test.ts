@@ -30,6 +30,18 @@ describe("the calls of a step, as a dry run lists them", () => {
     expect(told(step)).toEqual([[action, { NetworkInterfaceId: "eni-1", ...parameters }]]);
   });
 
+  it("of a fixed address are a look, the move, and looks until it shows", () => {
+    const step: Step = { ...(addStep("eni-1", 1) as Extract<Step, { kind: "add-blocks" }>), address: "10.0.0.9" };
+    expect(told(step)).toEqual([
+      ["DescribeNetworkInterfaces", { "addresses.private-ip-address": "10.0.0.9" }],
+      [
+        "AssignPrivateIpAddresses",
+        { NetworkInterfaceId: "eni-1", PrivateIpAddress: "10.0.0.9", AllowReassignment: true },
+      ],
+      ["DescribeNetworkInterfaces", { "network-interface-id": "eni-1" }],
+    ]);
+  });
+
   it("of a create name its blocks, IPv6 prefixes and place", () => {
     const step = createStep(2, 3, POD_SUBNET, { networkCard: 1, unit: "prefix", ipv6Prefixes: 1 });
     expect(told(step)).toEqual([

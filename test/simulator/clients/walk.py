@@ -42,6 +42,25 @@ prefixes = ec2.assign_private_ip_addresses(NetworkInterfaceId=eni, Ipv4PrefixCou
 ec2.unassign_private_ip_addresses(NetworkInterfaceId=eni, PrivateIpAddresses=addresses[:1])
 ec2.unassign_private_ip_addresses(NetworkInterfaceId=eni, Ipv4Prefixes=[one["Ipv4Prefix"] for one in prefixes])
 
+reserved = ec2.create_subnet_cidr_reservation(SubnetId=subnet, Cidr="10.0.0.240/29", ReservationType="explicit")
+reservations = ec2.get_subnet_cidr_reservations(SubnetId=subnet)["SubnetIpv4CidrReservations"]
+target = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+moving = {"NetworkInterfaceId": target, "PrivateIpAddresses": [addresses[1]]}
+refused = code(ec2.assign_private_ip_addresses, **moving)
+moved = ec2.assign_private_ip_addresses(AllowReassignment=True, **moving)["AssignedPrivateIpAddresses"]
+by_address = [{"Name": "addresses.private-ip-address", "Values": [addresses[1]]}]
+holders = [one["NetworkInterfaceId"] for one in ec2.describe_network_interfaces(Filters=by_address)["NetworkInterfaces"]]
+seen["moved"] = [
+    [one["ReservationType"] for one in reservations],
+    refused,
+    moved == [{"PrivateIpAddress": addresses[1]}],
+    holders == [target],
+]
+ec2.assign_private_ip_addresses(NetworkInterfaceId=eni, PrivateIpAddresses=[addresses[1]], AllowReassignment=True)
+ec2.delete_network_interface(NetworkInterfaceId=target)
+reservation = reserved["SubnetCidrReservation"]["SubnetCidrReservationId"]
+ec2.delete_subnet_cidr_reservation(SubnetCidrReservationId=reservation)
+
 found = ec2.describe_network_interfaces(Filters=[{"Name": "tag:by", "Values": ["boto?"]}])["NetworkInterfaces"][0]
 seen["described"] = [
     found["Status"],

@@ -4,8 +4,9 @@ import { Dice } from "../../engine/index.ts";
 import type { NodeSections } from "../../scenario/index.ts";
 import { drawWorkload, type WorkloadSpec } from "../../workload/index.ts";
 import { type Drawn, FAULT_MAKERS, type FaultPlace } from "../faults/index.ts";
-import { FAULT_KINDS, type FaultKind, type SeedOptions } from "../options.ts";
+import { FAULT_KINDS, type FaultKind, FLEET_FAULT_KINDS, type SeedOptions } from "../options.ts";
 import type { PlannedFault } from "../outcome.ts";
+import { besideStateful, drawFleet, type FleetPlan, podsWithFleet, withFleet } from "./fleet.ts";
 import { drawPlace, type Place } from "./place.ts";
 import { drawSections } from "./sections.ts";
 
@@ -13,8 +14,21 @@ const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;
 /** Small instances: their limits are met often. */
 const TYPES = ["t3.small", "t3.medium", "m5.large", "m5.large", "m5.xlarge"] as const;
+/** Where a StatefulSet is what the world is about, each node takes some of its pods. */
+const STATEFUL_TYPES = ["t3.medium", "m5.large", "m5.large", "m5.xlarge"] as const;
 /** A seed has each kind of fault with this chance, and then a few of it. */
 const CHANCE_OF_KIND = 0.3;
+/** Where fleets are what the world is about. */
+const CHANCE_OF_FLEET_KIND = 0.6;
+/** What happens beside the faults of fleets in such a world. */
+const BESIDE_FLEET_KINDS: readonly FaultKind[] = [
+  "crash",
+  "reboot",
+  "power-loss",
+  "replace",
+  "ec2-lost-reply",
+  "stale-describe",
+];
 
 export interface MachinePlan {
   readonly instanceType: string;
@@ -37,6 +51,8 @@ export interface WorldPlan {
   readonly place: Place;
   readonly machines: readonly MachinePlan[];
   readonly workload: readonly WorkloadSpec[];
+  /** Absent = every node works alone. */
+  readonly fleet: FleetPlan | undefined;
   /** All faults of the seed, also those that the options leave out. */
   readonly faults: readonly FaultPlan[];
   readonly endMs: number;
@@ -47,8 +63,9 @@ export interface WorldPlan {
 export function drawPlan(options: SeedOptions): WorldPlan {
   const { seed, nodes, hours, realDisks = false } = options;
   const dice = new Dice(seed).fork("plan");
+  const shared = drawFleet(dice.fork("shared"), options);
   const fleet = dice.fork("fleet");
-  const type = fleet.pick(TYPES);
+  const type = fleet.pick(options.fleet === "stateful" ? STATEFUL_TYPES : TYPES);
   const limits = instanceType(type);
   if (limits === undefined) throw new EnidError("ENID_INTERNAL", { detail: `no limits of ${type}` });
   const most = limits.maxInterfaces * (limits.ipv4PerInterface - 1);
@@ -57,27 +74,34 @@ export function drawPlan(options: SeedOptions): WorldPlan {
   const mixed = fleet.chance(0.3);
   const machines = Array.from({ length: nodes }, (_, node): MachinePlan => {
     const own = dice.fork(`machine-${node}`);
-    const sections = mixed ? drawSections(own, place.hasIpv6) : alike;
+    const alone = mixed ? drawSections(own, place.hasIpv6) : alike;
+    const sections = shared === undefined ? alone : withFleet(alone, shared);
+    // A pod fewer than what the interfaces beside the primary one carry: in peace every pod can be served.
+    const podLimit = Math.max(2, (limits.maxInterfaces - 1) * (limits.ipv4PerInterface - 1) - 1);
     return {
       instanceType: type,
       sections,
-      // A pod fewer than what the interfaces beside the primary one carry: in peace every pod can be served.
-      podLimit: Math.max(2, (limits.maxInterfaces - 1) * (limits.ipv4PerInterface - 1) - 1),
+      podLimit: shared === undefined ? podLimit : podsWithFleet(podLimit),
       launchMs: own.between(0, 60_000),
       disk: own.chance(0.5) && realDisks ? "sqlite" : "memory",
       collectEveryMs: drawCollections(own.fork("collections")),
     };
   });
-  const workload = drawWorkload(dice.fork("workload"), nodes, hours);
+  const workload =
+    options.fleet === "stateful"
+      ? besideStateful(dice.fork("beside"))
+      : drawWorkload(dice.fork("workload"), nodes, hours);
   const endMs = hours * HOUR_MS;
   const faults = drawFaults(dice.fork("faults"), options, {
     nodes,
     hasIpv6: place.hasIpv6,
+    hasFleet: shared !== undefined,
     sections: machines.map(({ sections }) => sections),
   });
   const lines = [
     `machines: ${nodes} × ${type}, ${machines[0]?.podLimit} pods each`,
     place.line,
+    ...(shared === undefined ? [] : [shared.line]),
     ...machines.map(
       ({ sections, disk, launchMs, collectEveryMs }, node) =>
         `node-${node + 1}: launched at ${Math.round(launchMs / 1_000)} s, disk ${disk}, ` +
@@ -85,7 +109,7 @@ export function drawPlan(options: SeedOptions): WorldPlan {
     ),
     ...workload.map((spec) => `workload: ${JSON.stringify(spec)}`),
   ];
-  return { place, machines, workload, faults, endMs, lines };
+  return { place, machines, workload, fleet: shared, faults, endMs, lines };
 }
 
 function drawCollections(dice: Dice): number {
@@ -93,15 +117,20 @@ function drawCollections(dice: Dice): number {
 }
 
 function drawFaults(dice: Dice, options: SeedOptions, place: FaultPlace): FaultPlan[] {
-  const { faults: choice, hours } = options;
+  const { faults: choice, hours, fleet } = options;
   const kinds: readonly FaultKind[] = choice === "all" ? FAULT_KINDS : choice === "none" ? [] : choice;
   const drawn: (Omit<FaultPlan, "number"> & { readonly order: number })[] = [];
   for (const kind of FAULT_KINDS) {
-    if (!kinds.includes(kind)) continue;
+    const isOfFleets = FLEET_FAULT_KINDS.includes(kind);
+    if (!kinds.includes(kind) || (isOfFleets && !place.hasFleet)) continue;
+    if (choice === "all" && fleet === "stateful" && !isOfFleets && !BESIDE_FLEET_KINDS.includes(kind)) continue;
     const own = dice.fork(kind);
+    const chance = fleet === "stateful" && isOfFleets ? CHANCE_OF_FLEET_KIND : CHANCE_OF_KIND;
     // Who names the kinds wants to see each of them.
-    if (choice === "all" && !own.chance(CHANCE_OF_KIND)) continue;
-    const count = Math.max(1, Math.round(own.between(1, 3) * Math.min(1, hours)));
+    if (choice === "all" && !own.chance(chance)) continue;
+    // Nodes are lost in proportion to how many there are.
+    const times = fleet === "stateful" && kind.startsWith("node-") ? Math.ceil(options.nodes / 5) : 1;
+    const count = times * Math.max(1, Math.round(own.between(1, 3) * Math.min(1, hours)));
     for (let n = 0; n < count; n++) {
       const each = own.fork(`${n}`);
       const fromMs = Math.floor(each.fraction() * hours * HOUR_MS);

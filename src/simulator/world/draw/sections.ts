@@ -46,14 +46,16 @@ function drawSelection(dice: Dice): Record<string, unknown> {
 }
 
 /** The same configuration with something else in one or two places, as an operator changes it. */
-export function changeSections(dice: Dice, { eni, ipam }: NodeSections, hasIpv6: boolean): NodeSections {
+export function changeSections(dice: Dice, sections: NodeSections, hasIpv6: boolean): NodeSections {
+  const { eni, ipam } = sections;
   const fresh = drawSections(dice, hasIpv6);
   // Families stay: pods that run keep what they have, and what a changed node may hold is another question.
   const { "ip-families": _, ...freshIpam } = fresh.ipam;
   const names = Object.keys(freshIpam);
   const chosen = [dice.pick(names), dice.pick(names)];
   const changed = Object.fromEntries(chosen.map((name) => [name, freshIpam[name]]));
-  if (dice.chance(0.5)) return { eni, ipam: { ...ipam, ...changed } };
+  // A fleet's nodes keep the subnet that all of them share.
+  if (dice.chance(0.5) || sections.fleet !== undefined) return { ...sections, ipam: { ...ipam, ...changed } };
   const { "subnet-tags": __, "subnet-ids": ___, "security-groups": ____, "security-group-tags": _____, ...rest } = eni;
   const selection = drawSelection(dice);
   const delegation = dice.chance(0.3) ? { "prefix-delegation": fresh.eni["prefix-delegation"] } : {};

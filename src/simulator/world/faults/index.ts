@@ -21,6 +21,16 @@ import {
   subnetEmpty,
   subnetFragmented,
 } from "./of-cloud.ts";
+import {
+  clockSkew,
+  nodeDead,
+  nodePartition,
+  redisAway,
+  redisDataLoss,
+  redisFailOver,
+  redisPartition,
+  redisSlow,
+} from "./of-fleet.ts";
 import { badFile, clockJump, crash, diskFull, diskSlow, powerLoss, reboot, replace, settings } from "./of-machine.ts";
 import { addHangUp, delDuplicate, delLate, delMissing } from "./of-runtime.ts";
 
@@ -58,4 +68,12 @@ export const FAULT_MAKERS: Readonly<Record<FaultKind, FaultMaker>> = {
   "del-late": delLate,
   "del-missing": delMissing,
   "add-hang-up": addHangUp,
+  "redis-away": redisAway,
+  "redis-partition": redisPartition,
+  "redis-slow": redisSlow,
+  "redis-fail-over": redisFailOver,
+  "redis-data-loss": redisDataLoss,
+  "clock-skew": clockSkew,
+  "node-dead": nodeDead,
+  "node-partition": nodePartition,
 };

@@ -2,6 +2,7 @@ import type { Cancel } from "../../../adapters/index.ts";
 import type { Dice, Scheduler } from "../../engine/index.ts";
 import type { SettingsPatch, SimulatedCloud } from "../../index.ts";
 import type { NodeSections } from "../../scenario/index.ts";
+import type { StoreServer } from "../fleet/store-server.ts";
 import type { Machine } from "../machine.ts";
 
 /** What a fault can get its hands on. */
@@ -9,6 +10,8 @@ export interface FaultHands {
   readonly cloud: SimulatedCloud;
   readonly scheduler: Scheduler;
   readonly machines: readonly Machine[];
+  /** Absent = the world has no fleet. */
+  readonly store: StoreServer | undefined;
   /** EC2's settings with this over them, until the answer is called. */
   overlay(patch: SettingsPatch): Cancel;
   /** Somebody else took these addresses away from their node: what becomes of pods that have them is not enid's doing. */
@@ -19,6 +22,7 @@ export interface FaultHands {
 export interface FaultPlace {
   readonly nodes: number;
   readonly hasIpv6: boolean;
+  readonly hasFleet: boolean;
   /** The configuration before anything changes it, by machine. */
   readonly sections: readonly NodeSections[];
 }

@@ -1,4 +1,5 @@
 import type { Sandbox } from "../../kubelet/index.ts";
+import type { PodIdentity } from "../../workload/index.ts";
 import type { Machine } from "../machine.ts";
 import { covers } from "./cidr.ts";
 
@@ -9,8 +10,19 @@ interface User {
 
 interface Freed {
   readonly machine: Machine;
+  readonly sandbox: Sandbox;
   readonly atMs: number;
 }
+
+/** What fixed addresses change of the promises. */
+export interface FixedPods {
+  /** Pods of this name have one address for life. */
+  isFixed(pod: PodIdentity): boolean;
+  /** It was deleted by force: where it goes on running it has no right to anything. */
+  isAbandoned(uid: string): boolean;
+}
+
+const NO_FIXED_PODS: FixedPods = { isFixed: () => false, isAbandoned: () => false };
 
 /**
  * Who uses which address now, in the whole fleet, and since when nobody does: the truth of the network namespaces, which
@@ -22,6 +34,21 @@ export class Addresses {
   /** Taken from their nodes by somebody else: pods that have them have lost them, and EC2 may give them to anybody. */
   readonly #tainted = new Set<string>();
   readonly #prefixes: string[] = [];
+  readonly #fixed: FixedPods;
+
+  constructor(fixed: FixedPods = NO_FIXED_PODS) {
+    this.#fixed = fixed;
+  }
+
+  /** It runs against the will of Kubernetes, and its address may be elsewhere. */
+  isAbandoned({ pod }: Sandbox): boolean {
+    return this.#fixed.isAbandoned(pod.uid);
+  }
+
+  /** Both are of one pod whose address is fixed: the one after the other may have it at once. */
+  areOneFixedPod({ pod }: Sandbox, other: Sandbox): boolean {
+    return pod.name === other.pod.name && pod.namespace === other.pod.namespace && this.#fixed.isFixed(pod);
+  }
 
   userOf(address: string): User | undefined {
     return this.#users.get(address);
@@ -48,9 +75,8 @@ export class Addresses {
     const doubles: { readonly address: string; readonly other: User }[] = [];
     for (const address of sandbox.addresses) {
       const other = this.#users.get(address);
-      if (other !== undefined && other.sandbox !== sandbox && !this.isTainted(address)) {
-        doubles.push({ address, other });
-      }
+      const isDouble = other !== undefined && other.sandbox !== sandbox && !this.isTainted(address);
+      if (isDouble && !this.isAbandoned(sandbox) && !this.isAbandoned(other.sandbox)) doubles.push({ address, other });
       this.#users.set(address, { machine, sandbox });
     }
     return doubles;
@@ -60,7 +86,7 @@ export class Addresses {
     for (const address of sandbox.addresses) {
       if (this.#users.get(address)?.sandbox !== sandbox) continue;
       this.#users.delete(address);
-      this.#freed.set(address, { machine, atMs });
+      this.#freed.set(address, { machine, sandbox, atMs });
     }
   }
 }

@@ -25,6 +25,7 @@ export function breachesOfAnswer(
   if (verb === "del" && answer.exit !== 0 && !DEL_MAY_FAIL.includes(answer.error ?? "")) {
     return [breach(3, `DEL of ${short(sandbox)} fails: ${answer.body}`)];
   }
+  if (verb === "check" && addresses.isAbandoned(sandbox)) return [];
   if (verb === "check" && answer.exit !== 0 && !["ENID_STARTING", "ENID_STOPPING"].includes(answer.error ?? "")) {
     // Somebody took the pod's address away, and CHECK says so.
     if (answer.error === "ENID_ADDRESS_LOST" && isTaken(cloud, addresses, machine, sandbox)) return [];
@@ -88,6 +89,7 @@ function ofOwner(
 function ofCooling(addresses: Addresses, machine: Machine, sandbox: Sandbox, address: string): Breach[] {
   const freed = addresses.freedOf(address);
   if (freed === undefined || sandbox.addresses.includes(address) || !coolsStill(machine, freed)) return [];
+  if (addresses.areOneFixedPod(sandbox, freed.sandbox)) return [];
   const ms = Math.round(machine.clock.monotonicMs() - freed.atMs);
   return [breach(1, `ADD of ${short(sandbox)} is answered with ${address}, which another pod used ${ms} ms ago`)];
 }

@@ -114,9 +114,16 @@ function ofRelease(addresses: Addresses, machine: Machine, action: string, param
 }
 
 function ofUse(addresses: Addresses, machine: Machine, action: string, cidrs: readonly string[]): Breach[] {
-  return [...machine.kubelet.running().keys()]
+  return usedOn(addresses, machine)
     .filter((address) => !addresses.isTainted(address) && cidrs.some((cidr) => covers(cidr, address)))
     .map((address) => breach(4, `${action} of ${address}, which a pod uses`));
+}
+
+/** Addresses of the machine's pods that have a right to them. */
+function usedOn(addresses: Addresses, machine: Machine): readonly string[] {
+  return [...machine.kubelet.running()].flatMap(([address, sandbox]) =>
+    addresses.isAbandoned(sandbox) ? [] : [address],
+  );
 }
 
 function cidrsOf(parameters: Parameters): readonly string[] {
@@ -137,7 +144,7 @@ function ofRemoval(
   action: string,
   interfaceId: string,
 ): Breach[] {
-  return [...machine.kubelet.running().keys()]
+  return usedOn(addresses, machine)
     .filter(
       (address) => !addresses.isTainted(address) && carrierOf(cloud, machine.instanceId, address)?.id === interfaceId,
     )

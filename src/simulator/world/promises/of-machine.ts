@@ -20,6 +20,8 @@ export function breachesOfLoss(
   const found: Breach[] = [];
   for (const [cidr, interfaceId] of before) {
     if (now.has(cidr) || addresses.isTainted(interfaceId)) continue;
+    // What another node had meanwhile is brought here anew.
+    if (machine.disk.load().fixed?.some(({ address }) => cidr === `${address}/32`)) continue;
     // EC2 gave anew what a pod of the node still has, and has lost: the pool holds the one or the other.
     if (overlapsAnother(cidr, now.keys())) continue;
     const carrier = cloud.interface(interfaceId);
@@ -36,6 +38,7 @@ export function breachesOfLoss(
 export function breachesOfMachine(cloud: SimulatedCloud, addresses: Addresses, machine: Machine): readonly Breach[] {
   const found: Breach[] = [];
   for (const [address, sandbox] of machine.kubelet.running()) {
+    if (addresses.isAbandoned(sandbox)) continue;
     const lease = machine.disk.leaseOfAddress(address);
     if (lease?.attachment.containerId !== sandbox.containerId) {
       found.push(breach(9, `${short(sandbox)} runs with ${address}, and its lease is no more on the disk`));

@@ -2,7 +2,7 @@ import type { Parameters, SimulatedCloud } from "../../index.ts";
 import type { CallAnswer, Sandbox, Verb } from "../../kubelet/index.ts";
 import type { WorldDisk } from "../disk/index.ts";
 import type { Machine } from "../machine.ts";
-import { Addresses } from "./addresses.ts";
+import { Addresses, type FixedPods } from "./addresses.ts";
 import { type Breach, breach } from "./breach.ts";
 import { type BucketOf, CallBudgets } from "./budget.ts";
 import { breachesOfAnswer, short } from "./of-answers.ts";
@@ -21,15 +21,23 @@ interface Seen {
 /** Holds everything that happens in a world against the promises; `report` gets each breach at once. */
 export class PromiseWatch {
   readonly #cloud: SimulatedCloud;
-  readonly #addresses = new Addresses();
-  readonly #budgets: CallBudgets;
+  readonly #addresses: Addresses;
+  /** Absent where a fleet shares the account's buckets: a node may have more than its own share of them then. */
+  readonly #budgets: CallBudgets | undefined;
   readonly #report: (machine: Machine, breach: Breach) => void;
   /** Versions of disk and cloud at which a machine was looked at last. */
   readonly #seen = new Map<Machine, Seen>();
 
-  constructor(cloud: SimulatedCloud, bucketOf: BucketOf, report: (machine: Machine, breach: Breach) => void) {
+  /** `fixed`: of a world with a fleet. */
+  constructor(
+    cloud: SimulatedCloud,
+    bucketOf: BucketOf,
+    report: (machine: Machine, breach: Breach) => void,
+    fixed?: FixedPods,
+  ) {
     this.#cloud = cloud;
-    this.#budgets = new CallBudgets(bucketOf);
+    this.#addresses = new Addresses(fixed);
+    this.#budgets = fixed === undefined ? new CallBudgets(bucketOf) : undefined;
     this.#report = report;
   }
 
@@ -63,7 +71,7 @@ export class PromiseWatch {
 
   /** A call leaves the machine. */
   sending(machine: Machine, action: string, parameters: Parameters, atMs: number): void {
-    this.#tell(machine, this.#budgets.called(machine, machine.lives, action, atMs));
+    if (this.#budgets !== undefined) this.#tell(machine, this.#budgets.called(machine, machine.lives, action, atMs));
     this.#tell(machine, breachesOfCall(this.#cloud, this.#addresses, machine, action, parameters));
   }
 

@@ -3,6 +3,7 @@ import { firstSchema } from "./0001-first-schema.ts";
 import { resolution } from "./0002-resolution.ts";
 import { bothFamilies } from "./0003-both-families.ts";
 import { sandboxes } from "./0004-sandboxes.ts";
+import { fixedAddresses } from "./0005-fixed-addresses.ts";
 
 /**
  * One step of the schema. A released migration is never edited: a new one is added. All that are due run in one
@@ -15,6 +16,6 @@ export interface Migration {
   readonly apply: (database: DatabaseSync) => void;
 }
 
-export const MIGRATIONS: readonly Migration[] = [firstSchema, resolution, bothFamilies, sandboxes];
+export const MIGRATIONS: readonly Migration[] = [firstSchema, resolution, bothFamilies, sandboxes, fixedAddresses];
 
 export const LATEST_VERSION = MIGRATIONS.length;

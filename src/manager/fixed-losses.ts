@@ -1,0 +1,135 @@
+import type { Clock } from "../adapters/index.ts";
+import { cidrHolds } from "../pool/index.ts";
+import type { Actor } from "./acting.ts";
+import type { Degradations } from "./degradations.ts";
+import type { FixedBook } from "./fixed-book.ts";
+import { blockHere, fixedLostBy, isElsewhere, leaseOfFixed } from "./fixed-held.ts";
+import type { History } from "./history.ts";
+import type { Ledger } from "./ledger.ts";
+import type { NodeState } from "./node.ts";
+import type { FixedRecord, Telemetry } from "./ports/index.ts";
+
+export interface FixedLossesOptions {
+  readonly node: NodeState;
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+  readonly history: History;
+  readonly telemetry: Pick<Telemetry, "event">;
+  readonly degradations: Degradations;
+  readonly book: FixedBook;
+  readonly actor: Pick<Actor, "begin">;
+}
+
+/**
+ * Fixed addresses that come to the node, and that it has no right to any more. One that another node has is used by nobody
+ * here, whatever the cloud still shows, until it has left: on AWS EC2 says when it has, on-premises that is at once, or with
+ * the last word of its pod.
+ */
+export class FixedLosses {
+  readonly #options: FixedLossesOptions;
+
+  constructor(options: FixedLossesOptions) {
+    this.#options = options;
+  }
+
+  came({ pod, address, epoch }: FixedRecord): void {
+    this.#tell("fixed-address-came", "info", pod, address, `${address} of ${pod} is on this node now`, { epoch });
+  }
+
+  /** Another node has it, or will have. */
+  lost(record: FixedRecord): void {
+    const { node, ledger, book, clock, degradations } = this.#options;
+    const known = book.own(record.pod);
+    if (known === undefined) return;
+    const left = { ...record, address: known.address };
+    void ledger.eventually(book.lost(left));
+    const { pod, address } = known;
+    const holder = record.holderName || "nobody";
+    const lease = leaseOfFixed(node, known);
+    if (lease === undefined) {
+      this.#tell("fixed-address-left", "info", pod, address, `${address} of ${pod} is with ${holder} now`, { holder });
+      this.look();
+      return;
+    }
+    node.lostSinceMs.set(`${address}/32`, clock.nowMs());
+    const error = fixedLostBy(node, lease);
+    if (error === undefined) return;
+    degradations.set("address-denied", error, clock.nowMs());
+    this.#tell("fixed-address-lost", "error", pod, address, error.message, { holder });
+  }
+
+  /** The pod has no record any more: on AWS its address is like any other, on-premises it is nobody's. */
+  gone(pod: string): void {
+    const { node, ledger, book } = this.#options;
+    const known = book.own(pod);
+    if (known === undefined) return;
+    const { address } = known;
+    const isLeased = leaseOfFixed(node, known) !== undefined;
+    if (isLeased && node.hasRanges) {
+      this.lost({ ...known, holder: "", holderName: "" });
+      return;
+    }
+    this.#tell("fixed-address-over", "info", pod, address, `${address} is kept for ${pod} no longer`, {});
+    if (!isLeased && (node.hasRanges || this.#isOfRanges(address))) {
+      void ledger.eventually(book.lost({ ...known, holder: "", holderName: "" }));
+      this.giveBack({ ...known, holder: "" });
+      this.look();
+    } else void ledger.eventually(book.forget(pod));
+  }
+
+  /** What nobody has a record of goes back to the cloud where ordinary pods must not have it; elsewhere it is any pod's. */
+  giveBack({ pod, address }: FixedRecord): void {
+    const { node, ledger, book, actor } = this.#options;
+    const block = blockHere(node, { address });
+    if (block === undefined || node.hasRanges || block.leased > 0) return;
+    if (!this.#isOfRanges(address)) {
+      void ledger.eventually(book.forget(pod));
+      return;
+    }
+    const { cidr, interfaceId } = block.block;
+    const reason = `${address} is kept for ${pod} no longer`;
+    node.pool.keep(cidr, false);
+    if (!actor.begin({ kind: "release-blocks", interfaceId, cidrs: [cidr], reason })) node.pool.keep(cidr, true);
+  }
+
+  /** In every round: what has left is forgotten. */
+  look(): void {
+    const { node, ledger, book, degradations } = this.#options;
+    for (const record of book.leaving()) {
+      const cidr = `${record.address}/32`;
+      const block = node.pool.block(cidr);
+      if (block !== undefined && (!node.hasRanges || block.leased > 0)) continue;
+      if (block !== undefined) {
+        node.pool.removeBlock(cidr);
+        void ledger.eventually([{ kind: "blocks-remove", cidrs: [cidr] }]);
+      }
+      void ledger.eventually(book.forget(record.pod));
+      node.lostSinceMs.delete(cidr);
+      if (node.lostSinceMs.size === 0) degradations.clear("address-denied");
+    }
+    // The pod that had lost it is gone; EC2 says when the address is.
+    for (const cidr of node.fixed.size === 0 ? [] : [...node.lostSinceMs.keys()]) {
+      if (isElsewhere(node, cidr) && node.pool.block(cidr)?.leased === 0) node.lostSinceMs.delete(cidr);
+    }
+  }
+
+  /** Addresses that rules name are for pods of rules alone. */
+  #isOfRanges(address: string): boolean {
+    return this.#options.node.settings.values.fixed.some(({ addresses = [] }) =>
+      addresses.some((range) => cidrHolds(range, address)),
+    );
+  }
+
+  #tell(
+    name: string,
+    level: "info" | "error",
+    pod: string,
+    address: string,
+    message: string,
+    fields: Record<string, unknown>,
+  ): void {
+    const { history, clock, telemetry } = this.#options;
+    history.add(clock.nowMs(), pod, address, message);
+    telemetry.event({ name, level, message, fields: { pod, address, ...fields } });
+  }
+}

@@ -1,0 +1,125 @@
+import { describe, expect, it } from "vitest";
+import { addDb, db, del, fixedLab } from "./fixed-lab.ts";
+import { range } from "./harness.ts";
+
+describe("a fixed address that moves", () => {
+  it("finds room on a full interface by giving a free address back", async () => {
+    const lab = fixedLab();
+    const a = await lab.node("a");
+    const b = await lab.node("b", { ipam: { "pre-allocate": 9, "max-allocate": 27 } });
+    const first = await addDb(lab, a, 1);
+    await del(lab, a, 1);
+    // Every slot of the instance is taken: 3 interfaces of 9 addresses.
+    b.provider.facts = { ...b.provider.facts, limits: { ...b.provider.facts.limits, maxInterfaces: 1 } };
+    await b.running.stop(0);
+    await b.start();
+    await lab.clock.advance(120_000);
+    expect(b.running.counts().total).toBe(9);
+    expect(await addDb(lab, b, 2)).toBe(first);
+    expect(b.provider.mutations.slice(-2)).toEqual(["release-blocks 1", "add-blocks 1"]);
+    expect(b.running.problems()).toEqual([]);
+  });
+
+  it("is refused with the zones that would work, and stays where it is", async () => {
+    const lab = fixedLab();
+    const a = await lab.node("a");
+    const first = await addDb(lab, a, 1);
+    await del(lab, a, 1);
+    const b = await lab.node("b");
+    await b.running.stop(0);
+    b.provider.facts = { ...b.provider.facts, availabilityZone: "eu-central-1b" };
+    await b.start();
+    expect(await addDb(lab, b, 2)).toBe("ENID_FIXED_OUT_OF_REACH");
+    expect(lab.cloud.holders(first)).toEqual(["i-a"]);
+    expect(await addDb(lab, a, 3)).toBe(first);
+  });
+
+  it("goes on with the next ADD where EC2 was too slow for the first", async () => {
+    const lab = fixedLab();
+    const a = await lab.node("a");
+    const b = await lab.node("b");
+    const first = await addDb(lab, a, 1);
+    await del(lab, a, 1);
+    b.provider.callMs = 8_000;
+    expect(await addDb(lab, b, 2)).toBe("ENID_FIXED_MOVING");
+    expect(await addDb(lab, b, 3)).toBe(first);
+    expect(lab.cloud.holders(first)).toEqual(["i-b"]);
+  });
+
+  it("that no pod asks for any more is parked where it is, for others to claim", async () => {
+    const lab = fixedLab();
+    const a = await lab.node("a");
+    const b = await lab.node("b");
+    const first = await addDb(lab, a, 1);
+    await del(lab, a, 1);
+    b.provider.callMs = 8_000;
+    expect(await addDb(lab, b, 2)).toBe("ENID_FIXED_MOVING");
+    await del(lab, b, 2);
+    await lab.clock.advance(60_000);
+    expect(b.running.status().fixed).toMatchObject([{ address: first, state: "parked" }]);
+    expect(await addDb(lab, a, 3)).toBe(first);
+  });
+
+  it("ends in one place after a crash at each commit of the move", async () => {
+    for (const crashAt of range(8)) {
+      const lab = fixedLab();
+      const a = await lab.node("a");
+      const b = await lab.node("b");
+      const first = await addDb(lab, a, 1);
+      await del(lab, a, 1);
+      const commit = b.store.inner.commit.bind(b.store.inner);
+      let left = crashAt;
+      // What is committed is the last that this process does; nothing after it becomes durable.
+      b.store.inner.commit = (changes) => (left-- > 0 ? commit(changes) : new Promise(() => {}));
+      await addDb(lab, b, 2, 0, 2_000);
+      void b.running.stop(0).catch(() => {});
+      await lab.clock.advance(7_000);
+      b.store.inner.commit = commit;
+      await b.start();
+      await lab.clock.advance(30_000);
+      expect(await addDb(lab, b, 2), `crash at commit ${crashAt}`).toBe(first);
+      expect(lab.cloud.holders(first)).toEqual(["i-b"]);
+      expect(b.running.problems()).toEqual([]);
+    }
+  });
+});
+
+describe("a parked address", () => {
+  it("is not given back, is no part of the watermarks, and keeps its interface", async () => {
+    const lab = fixedLab();
+    const node = await lab.node("a", { eni: { "interface-idle-seconds": 60 }, ipam: { "release-delay-seconds": 10 } });
+    const first = await addDb(lab, node, 1);
+    const { available } = node.running.status().watermarks;
+    await del(lab, node, 1);
+    expect(node.running.status().watermarks.available).toBe(available);
+    await lab.clock.advance(30 * 60_000);
+    expect(node.running.status().fixed).toMatchObject([{ address: first, state: "parked" }]);
+    expect(node.running.explain(first).because[0]).toContain("waits here for its pod");
+    expect(await addDb(lab, node, 2)).toBe(first);
+  });
+
+  it("is like any other once its time is over", async () => {
+    const lab = fixedLab();
+    const rule = { namespace: "shop", "stateful-set": "db", "keep-seconds": 60 };
+    const node = await lab.node("a", { ipam: { fixed: [rule] } });
+    const first = await addDb(lab, node, 1);
+    await del(lab, node, 1);
+    await lab.clock.advance(90_000);
+    expect(node.running.status().fixed).toBeUndefined();
+    expect(node.store.load().fixed).toBeUndefined();
+    expect(node.running.explain(first).answer).toBe(`${first} is free`);
+  });
+
+  it("is not taken from its pod by one that asks for it by name", async () => {
+    const lab = fixedLab();
+    const node = await lab.node("a");
+    const first = await addDb(lab, node, 1);
+    await del(lab, node, 1);
+    const wish = {
+      attachment: { network: "cilium", containerId: "x", interfaceName: "eth0" },
+      pod: { ...db(0), name: "web" },
+      wanted: [first],
+    };
+    await expect(node.running.add(wish)).rejects.toMatchObject({ code: "ENID_ADDRESS_UNAVAILABLE" });
+  });
+});
