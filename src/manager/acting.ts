@@ -13,6 +13,7 @@ import { NEVER, soonest } from "./moments.ts";
 import type { NodeState, RunningIntent } from "./node.ts";
 import type { Observer } from "./observing.ts";
 import {
+  type Change,
   type Intent,
   type ObservedInterface,
   type Provider,
@@ -41,6 +42,8 @@ export interface ActorOptions {
   readonly random: Random;
   /** Name of the machine, for the tags of interfaces; may be empty. */
   readonly nodeName: string;
+  /** Of what just came: fences the fixed addresses of pods of other nodes. Never rejects. */
+  readonly fence: (cidrs: readonly string[]) => Promise<readonly Change[]>;
   /** Our picture is stale: EC2 should be observed before the next plan. */
   readonly outdated: () => void;
   /** An outcome was unknown: what EC2 has is looked at again, later. */

@@ -17,6 +17,8 @@ export interface ConclusionOptions {
   readonly telemetry: Telemetry;
   readonly history: History;
   readonly clock: Clock;
+  /** Of what just came: fences the fixed addresses of pods of other nodes, before they join. Never rejects. */
+  readonly fence: (cidrs: readonly string[]) => Promise<readonly Change[]>;
 }
 
 /** How steps end: their result and the end of their intent are one commit, and only then the pool follows. */
@@ -72,11 +74,13 @@ export class Conclusions {
     close: Change,
   ): Promise<void> {
     const { node, ledger, observer } = this.#options;
+    const fenced = intent.step.kind === "add-blocks" && intent.step.address !== undefined ? [] : outcome.added;
+    const fences = fenced.length === 0 ? [] : await this.#options.fence(fenced);
     const record = recordOf(outcome, node.interfaces.get(outcome.interface.id));
     const brought = [...outcome.added.map((cidr) => blockOf(cidr, record.id)), node.primaryBlock(record)];
     const all = brought.filter((block) => block !== undefined);
     const blocks = all.filter(({ cidr }) => node.pool.block(cidr) === undefined);
-    await ledger.must([{ kind: "interface-put", interface: record }, { kind: "blocks-put", blocks }, close]);
+    await ledger.must([{ kind: "interface-put", interface: record }, { kind: "blocks-put", blocks }, ...fences, close]);
     node.interfaces.set(record.id, record);
     const usable = node.unusableBecause(record) === "";
     node.pool.upsertInterface({ id: record.id, index: node.poolIndex(record), usable });

@@ -201,8 +201,8 @@ export class FixedAdding {
 
   /** Another node had it meanwhile: what is still here in the pool may be there no more, and is brought here anew. */
   #distrust(record: FixedRecord): void {
-    const { node, ledger, book } = this.#options;
-    if (node.hasRanges || book.of(record.pod) === undefined) return;
+    const { node, ledger } = this.#options;
+    if (node.hasRanges) return;
     const block = blockHere(node, record);
     if (block === undefined || block.free === 0) return;
     node.pool.removeBlock(block.block.cidr);

@@ -7,7 +7,7 @@ import { blockHere, fixedLostBy, isElsewhere, leaseOfFixed } from "./fixed-held.
 import type { History } from "./history.ts";
 import type { Ledger } from "./ledger.ts";
 import type { NodeState } from "./node.ts";
-import type { FixedRecord, Telemetry } from "./ports/index.ts";
+import type { Change, FixedRecord, Telemetry } from "./ports/index.ts";
 
 export interface FixedLossesOptions {
   readonly node: NodeState;
@@ -34,6 +34,14 @@ export class FixedLosses {
 
   came({ pod, address, epoch }: FixedRecord): void {
     this.#tell("fixed-address-came", "info", pod, address, `${address} of ${pod} is on this node now`, { epoch });
+  }
+
+  /** It came here by chance: until its node takes it from here, or its record is over, nobody gets it. */
+  fence(record: FixedRecord): readonly Change[] {
+    const { pod, address } = record;
+    const message = `${address}, which the cloud gave to this node, is the fixed address of ${pod}: no other pod gets it`;
+    this.#tell("fixed-address-fenced", "info", pod, address, message, {});
+    return this.#options.book.lost(record);
   }
 
   /** Another node has it, or will have. */

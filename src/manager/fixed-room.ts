@@ -13,9 +13,18 @@ export type Placement =
   | { readonly kind: "wait"; readonly waitingFor: string }
   | { readonly kind: "none"; readonly because: string };
 
-export function placementIn(node: NodeState, facts: NodeFacts, subnetIds: readonly string[], nowMs: number): Placement {
+/** `on`: this interface alone, as long as it can carry pods. */
+export function placementIn(
+  node: NodeState,
+  facts: NodeFacts,
+  subnetIds: readonly string[],
+  nowMs: number,
+  on?: string,
+): Placement {
   const all = interfacesNow(node, facts, nowMs);
-  const here = all.filter(({ usable, subnetId }) => usable && subnetIds.includes(subnetId));
+  const carrying = all.filter(({ usable, subnetId }) => usable && subnetIds.includes(subnetId));
+  const only = carrying.filter(({ id }) => id === on);
+  const here = only.length > 0 ? only : carrying;
   const idle = here.filter(({ busy }) => busy !== true);
   // The fullest with a free slot, as pods fill them.
   const open = idle.filter((one) => freeSlots(one) > 0).sort((a, b) => freeSlots(a) - freeSlots(b))[0];
@@ -23,7 +32,10 @@ export function placementIn(node: NodeState, facts: NodeFacts, subnetIds: readon
   const busy = here.find((one) => one.busy === true && freeSlots(one) > 0);
   if (busy !== undefined) return { kind: "wait", waitingFor: `a step on ${busy.id} to end` };
   return (
-    newInterface(node, facts, all, subnetIds) ?? roomOf(idle) ?? waitFor(node, here) ?? nothing(node, here, subnetIds)
+    (only.length > 0 ? undefined : newInterface(node, facts, all, subnetIds)) ??
+    roomOf(idle) ??
+    waitFor(node, here) ??
+    nothing(node, here, subnetIds)
   );
 }
 

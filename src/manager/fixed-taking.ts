@@ -51,6 +51,8 @@ export interface FixedTakingOptions {
 export class FixedTaking {
   readonly #options: FixedTakingOptions;
   readonly #takings = new Set<Taking>();
+  /** By address: the interface that it was to come to last. */
+  readonly #triedOn = new Map<string, { readonly interfaceId: string; readonly atMs: number }>();
 
   constructor(options: FixedTakingOptions) {
     this.#options = options;
@@ -141,7 +143,11 @@ export class FixedTaking {
   }
 
   #place(taking: Taking, facts: NodeFacts, nowMs: number): void {
-    const placement = placementIn(this.#options.node, facts, taking.wanted.subnetIds, nowMs);
+    const { address: named, subnetIds: subnets } = taking.wanted;
+    const tried = named === undefined ? undefined : this.#triedOn.get(named);
+    // A describe that lags may deny what EC2 has done: on one interface it comes to the same, on two it would not.
+    const on = tried !== undefined && nowMs - tried.atMs < LIMITS.adoptionLagMs ? tried.interfaceId : undefined;
+    const placement = placementIn(this.#options.node, facts, subnets, nowMs, on);
     switch (placement.kind) {
       case "wait":
         taking.waitingFor = placement.waitingFor;
@@ -167,6 +173,13 @@ export class FixedTaking {
       failed: (error) => this.#failed(taking, error),
     });
     taking.waitingFor = WAITING_FOR[placement.kind];
+    if (isBegun && placement.kind === "add" && wanted.address !== undefined) {
+      const nowMs = clock.nowMs();
+      for (const [address, { atMs }] of this.#triedOn) {
+        if (nowMs - atMs >= LIMITS.adoptionLagMs) this.#triedOn.delete(address);
+      }
+      this.#triedOn.set(wanted.address, { interfaceId: placement.interfaceId, atMs: nowMs });
+    }
     if (!isBegun) taking.notBeforeMs = clock.nowMs() + LIMITS.fixedAgainMs;
   }
 

@@ -17,7 +17,7 @@ import type { History } from "./history.ts";
 import type { Ledger } from "./ledger.ts";
 import { NEVER } from "./moments.ts";
 import type { NodeState } from "./node.ts";
-import type { FixedRecord, Fleet, Provider, Telemetry } from "./ports/index.ts";
+import type { Change, FixedRecord, Fleet, Provider, Telemetry } from "./ports/index.ts";
 import type { WaitingReport } from "./reports.ts";
 import type { Restraint } from "./restraint.ts";
 
@@ -66,6 +66,20 @@ export class Fixed {
       soon: (pod) => this.#sync?.soon(pod),
     });
     this.#sync = fleet === undefined ? undefined : new FixedSync({ ...options, ...parts, fleet, adding: this.#adding });
+  }
+
+  /**
+   * Of addresses that the cloud just gave to this node: what is fenced here, because they are fixed ones of pods that this
+   * node does not have. The cloud gives away what a node that is gone had; the pod will still come for it, and its node then
+   * takes it from here. In force before the addresses join the pool, as long as the fleet can be asked.
+   */
+  async fence(cidrs: readonly string[]): Promise<readonly Change[]> {
+    const { fleet, node } = this.#options;
+    const addresses = cidrs.flatMap((cidr) => (cidr.endsWith("/32") ? [cidr.slice(0, -"/32".length)] : []));
+    if (fleet === undefined || addresses.length === 0 || !fleet.report().connected) return [];
+    const records = await fleet.fixed.among(addresses).catch(() => []);
+    const others = records.filter(({ pod, address }) => this.#book.own(pod) === undefined && !fixedAt(node, address));
+    return others.flatMap((record) => this.#losses.fence(record));
   }
 
   /** From the state, once the pool has its blocks and before anything is leased. */

@@ -94,6 +94,7 @@ export function composeParts(options: ManagerOptions, clock: Clock, hooks: Hooks
     activities,
     random,
     nodeName: options.nodeName ?? "",
+    fence: (cidrs) => fixed.fence(cidrs),
     outdated: () => surveyor.outdated(LIMITS.staleMs),
     lookLater: () => surveyor.lookLater(),
     distrustSubnets: () => surveyor.distrustSubnets(),

@@ -42,6 +42,31 @@ subnet-b  10.0.2.0/24     3  1 min ago
 `);
   });
 
+  it("lists fixed addresses, those in trouble first, and says what a pod that moves waits for", () => {
+    const attachment = { network: "cilium", containerId: "c1", interfaceName: "eth0" };
+    const text = status({
+      fixed: [
+        { pod: "db/pg-0", address: "10.0.1.9", epoch: 3, state: "parked", expiresAtMs: NOON_MS + 5 * MINUTE_MS },
+        { pod: "db/pg-1", address: "10.0.1.10", epoch: 7, state: "lost", holder: "node-2" },
+      ],
+      waiting: [
+        {
+          pod: { namespace: "db", name: "pg-2", uid: "" },
+          attachment,
+          sinceMs: NOON_MS - 2_000,
+          deadlineMs: NOON_MS + 18_000,
+          waitingFor: "10.0.1.11 from node-3",
+        },
+      ],
+    });
+    expect(text).toContain(`
+FIXED ADDRESSES (2 pods)
+  db/pg-1  10.0.1.10  LOST to node-2: the pod here cannot be reached
+  db/pg-0  10.0.1.9   waits for its pod, for 5 min more
+`);
+    expect(text).toContain("gives up in 18 s; waits for 10.0.1.11 from node-3");
+  });
+
   it("of a node in trouble says first what gives way, who waits, and what to do", () => {
     const { interfaces, subnets, configuration, store } = statusReport();
     const [first, second] = interfaces;

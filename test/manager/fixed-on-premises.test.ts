@@ -24,6 +24,7 @@ class LoneFleet implements Pick<Fleet, "fixed"> {
 
   readonly fixed: FixedRecords = {
     find: async () => this.record,
+    among: async () => [],
     claim: async () =>
       this.record === undefined ? { kind: "none" } : { kind: "claimed", record: this.record, from: "me" },
     create: async (start) => this.#change({ ...start, epoch: 1, holder: "me", holderName: "me", state: "bound" }),

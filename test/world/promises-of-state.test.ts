@@ -116,7 +116,7 @@ describe("who uses an address, in the whole fleet", () => {
     expect(addresses.freedOf(ADDRESS)).toBeUndefined();
     addresses.free(one, sandbox, 7);
     expect(addresses.userOf(ADDRESS)).toBeUndefined();
-    expect(addresses.freedOf(ADDRESS)).toEqual({ machine: one, atMs: 7 });
+    expect(addresses.freedOf(ADDRESS)).toEqual({ machine: one, sandbox, atMs: 7 });
     expect(addresses.use(one, sandboxOf("after", [ADDRESS]))).toEqual([]);
   });
 

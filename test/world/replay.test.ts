@@ -40,7 +40,7 @@ describe("a world", () => {
   it("has no faults when none are wanted, and every kind that is named", () => {
     expect(planOf({ ...OPTIONS, faults: "none" }).faults).toEqual([]);
     for (const kind of FAULT_KINDS) {
-      const kinds = planOf({ ...OPTIONS, faults: [kind] }).faults.map((fault) => fault.kind);
+      const kinds = planOf({ ...OPTIONS, fleet: "stateful", faults: [kind] }).faults.map((fault) => fault.kind);
       expect(kinds.length).toBeGreaterThan(0);
       expect(new Set(kinds)).toEqual(new Set([kind]));
     }

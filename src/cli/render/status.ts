@@ -2,6 +2,7 @@ import type { Degradation, InterfaceReport, LostReport, StatusReport, SubnetRepo
 import type { Counts } from "../../pool/index.ts";
 import type { DaemonStatus } from "../control-routes.ts";
 import type { Output } from "../output.ts";
+import { fixedHere } from "./fixed-here.ts";
 import { fleetRows, profileRows } from "./fleet-state.ts";
 import { orphanedLeases, orphanSummary } from "./orphans.ts";
 import { rangeTable } from "./ranges.ts";
@@ -20,6 +21,7 @@ export function renderStatus(status: DaemonStatus, nowMs: number, style: Style):
     ...lostAddresses(status.lost ?? [], nowMs, style),
     ...orphanedLeases(status.orphans, status.settings.values["orphan-grace-seconds"], nowMs, style),
     ...waitingPods(status, nowMs, style),
+    ...fixedHere(status.fixed ?? [], nowMs, style),
     ...interfaces(status, style),
     ...rangeTable(status.ranges ?? [], style),
     ...subnets(status, nowMs, style),
@@ -228,10 +230,10 @@ function waitingPods({ waiting }: StatusReport, nowMs: number, style: Style): st
   if (waiting.length === 0) return [];
   const rows = waiting
     .slice(0, PODS_SHOWN)
-    .map(({ pod, sinceMs, deadlineMs }) => [
+    .map(({ pod, sinceMs, deadlineMs, waitingFor = "" }) => [
       `${pod.namespace}/${pod.name}`,
       `for ${duration(nowMs - sinceMs)}`,
-      `gives up in ${duration(deadlineMs - nowMs)}`,
+      `gives up in ${duration(deadlineMs - nowMs)}${waitingFor === "" ? "" : `; waits for ${waitingFor}`}`,
     ]);
   return [
     "",

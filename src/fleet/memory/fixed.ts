@@ -1,6 +1,8 @@
 import type { ChangeAnswer, ClaimAnswer } from "../../manager/ports/index.ts";
 import {
+  AMONG_LIMIT,
   BECAUSE,
+  checkAddress,
   checkNode,
   checkPod,
   checkStart,
@@ -21,6 +23,12 @@ export function memoryFixedStore(client: MemoryClient): FixedStore {
     find: async (pod) => {
       checkPod(pod);
       return step((data) => data.record(pod)?.record);
+    },
+    among: async (addresses) => {
+      for (const address of addresses.slice(0, AMONG_LIMIT)) checkAddress(address);
+      return step((data) =>
+        addresses.slice(0, AMONG_LIMIT).flatMap((address) => data.record(data.podOf(address) ?? "")?.record ?? []),
+      );
     },
     claim: async (caller, pod) => {
       checkPod(pod);

@@ -9,6 +9,7 @@ import type {
   SyncVerdict,
 } from "../../manager/ports/index.ts";
 import {
+  AMONG_LIMIT,
   BECAUSE,
   FIXED_PAGE_LIMIT,
   FIXED_TIMES,
@@ -48,6 +49,15 @@ export class NodeFixed implements FixedRecords {
   async find(pod: string): Promise<FixedRecord | undefined> {
     this.#member();
     return this.#options.store.fixed.find(pod);
+  }
+
+  async among(addresses: readonly string[]): Promise<readonly FixedRecord[]> {
+    const { nodeId } = this.#member();
+    const found: FixedRecord[] = [];
+    for (let at = 0; at < addresses.length; at += AMONG_LIMIT) {
+      found.push(...(await this.#options.store.fixed.among(addresses.slice(at, at + AMONG_LIMIT))));
+    }
+    return found.filter(({ holder }) => holder !== nodeId);
   }
 
   async claim(pod: string): Promise<ClaimAnswer> {

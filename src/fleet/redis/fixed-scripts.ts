@@ -11,6 +11,20 @@ return stored and cjson.encode(entry_of(stored)) or false
 `,
 };
 
+/** ARGV addresses. */
+export const AMONG: Script = {
+  name: "fixed-among",
+  lua: `${FIXED_LIBRARY}
+local found = {}
+for _, address in ipairs(ARGV) do
+  local pod = redis.call("HGET", KEYS[2], address)
+  local stored = pod and record_of(pod)
+  if stored then found[#found + 1] = stored.record end
+end
+return #found > 0 and cjson.encode(found) or false
+`,
+};
+
 /** ARGV[1] caller, [2] pod. */
 export const CLAIM: Script = {
   name: "fixed-claim",

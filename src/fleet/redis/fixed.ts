@@ -1,5 +1,7 @@
-import type { ChangeAnswer, ClaimAnswer } from "../../manager/ports/index.ts";
+import type { ChangeAnswer, ClaimAnswer, FixedRecord } from "../../manager/ports/index.ts";
 import {
+  AMONG_LIMIT,
+  checkAddress,
   checkNode,
   checkPod,
   checkStart,
@@ -11,7 +13,7 @@ import {
   type Told,
 } from "../store/fixed.ts";
 import { FIXED_KEYS } from "./fixed-script.ts";
-import { CHANGE, CLAIM, CREATE, FIND, HELD_BY, LIST, PIN, RELEASE, SWEEP, SYNC } from "./fixed-scripts.ts";
+import { AMONG, CHANGE, CLAIM, CREATE, FIND, HELD_BY, LIST, PIN, RELEASE, SWEEP, SYNC } from "./fixed-scripts.ts";
 import type { Script, ScriptRunner } from "./script.ts";
 
 export function redisFixedStore(runner: ScriptRunner): FixedStore {
@@ -19,6 +21,10 @@ export function redisFixedStore(runner: ScriptRunner): FixedStore {
   const json = JSON.stringify;
   return {
     find: async (pod) => ((await run(FIND, checkPod(pod))) as FixedEntry | undefined)?.record,
+    among: async (addresses) =>
+      listOf(
+        ((await run(AMONG, ...addresses.slice(0, AMONG_LIMIT).map(checkAddress))) as FixedRecord[] | undefined) ?? [],
+      ),
     claim: async (caller, pod) => (await run(CLAIM, json(caller), checkPod(pod))) as Told<ClaimAnswer>,
     create: async (caller, start) =>
       changed((await run(CREATE, json(caller), json(checkStart(start)))) as Told<ChangeAnswer>),

@@ -4,6 +4,8 @@ import type { ChangeAnswer, ClaimAnswer, FixedRecord } from "../../manager/ports
 /** The records of fixed addresses. Each method is one atomic step; docs/fleet.md tells who may do what, and why. */
 export interface FixedStore {
   find(pod: string): Promise<FixedRecord | undefined>;
+  /** The records of which one has such an address. At most `AMONG_LIMIT` addresses. */
+  among(addresses: readonly string[]): Promise<readonly FixedRecord[]>;
   claim(caller: FixedCaller, pod: string): Promise<Told<ClaimAnswer>>;
   /** `taken` without a record: the store may have lost writes just now, and nodes are waited for. */
   create(caller: FixedCaller, record: FixedStart): Promise<Told<ChangeAnswer>>;
@@ -155,6 +157,8 @@ export function epochAfter(epoch: number, jumps: boolean, nowMs: number): number
 
 /** Records in one step of sync. */
 export const SYNC_LIMIT = 100;
+/** Addresses in one question. */
+export const AMONG_LIMIT = 256;
 export const FIXED_PAGE_LIMIT = 200;
 export const SWEEP_LIMIT = 100;
 export const TOMBSTONE_MS = 7 * 86_400_000;
@@ -182,9 +186,13 @@ export function checkNode(nodeId: string): string {
   return checked(nodeId, NODE, "the name of a machine");
 }
 
+export function checkAddress(address: string): string {
+  return checked(address, /^[0-9]{1,3}(\.[0-9]{1,3}){3}$/, "an IPv4 address");
+}
+
 export function checkStart<Start extends FixedStart>(record: Start): Start {
   checkPod(record.pod);
-  checked(record.address, /^[0-9]{1,3}(\.[0-9]{1,3}){3}$/, "an IPv4 address");
+  checkAddress(record.address);
   checked(record.subnetId, TEXT, "a subnet");
   checked(record.zone, TEXT, "a zone");
   if (!Number.isSafeInteger(record.keepMs) || record.keepMs < 0) refuse(`${record.keepMs} is not a time to keep`);

@@ -129,6 +129,8 @@ export interface FixedRecord {
 export interface FixedRecords {
   /** The pod's record, as it is now. */
   find(pod: string): Promise<FixedRecord | undefined>;
+  /** Of these addresses those that are fixed ones of pods and not this node's: their records. */
+  among(addresses: readonly string[]): Promise<readonly FixedRecord[]>;
   /**
    * This node wants the address for the pod. `claimed`: the record says so (`moving`, or as it was if this node has it
    * already); `from` is who had it. `held`: another node's pod has it, or that node may still come back; it was told.

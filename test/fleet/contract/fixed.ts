@@ -77,6 +77,17 @@ export function describeFixedContract(name: string, bench: () => Promise<FixedBe
       expect(await store.find(pod)).toEqual(bound);
     });
 
+    it("names the records that addresses are of, and no others", async () => {
+      const other = { pod: "shop/db-1", address: "10.0.0.6" };
+      const [first, second] = [await created(), await created("b", other)];
+      expect(await store.among([])).toEqual([]);
+      expect(await store.among(["10.0.0.7", other.address, "10.0.0.55"])).toEqual([second]);
+      expect(await store.among([other.address, start.address])).toEqual([second, first]);
+      await store.release(pod, true);
+      expect(await store.among([start.address])).toEqual([]);
+      await expect(store.among(["10.0.0.0/24"])).rejects.toMatchObject({ code: "ENID_FLEET_FAILED" });
+    });
+
     it("refuses a second record of a pod, and a second pod of an address", async () => {
       await created();
       const again = await store.create(caller("b"), { ...start, address: "10.0.0.6" });

@@ -205,6 +205,20 @@ const ROWS: readonly Row[] = [
   },
   {
     verb: "ADD",
+    condition:
+      '`runtimeConfig["io.kubernetes.cri.pod-annotations"]` is no object, or one under `enid.io/` is no text or too long',
+    code: 7,
+    error: "ENID_CNI_CONFIG",
+    run: () =>
+      Promise.all(
+        ["true", [], { "enid.io/fixed-address": true }, { "enid.io/fixed-address": "x".repeat(257) }].map(
+          (annotations) =>
+            call("ADD", { fields: { runtimeConfig: { "io.kubernetes.cri.pod-annotations": annotations } } }),
+        ),
+      ),
+  },
+  {
+    verb: "ADD",
     condition: "`runtimeConfig.ipRanges`: a capability that enid does not have",
     code: 2,
     error: "ENID_CNI_FIELD",

@@ -36,6 +36,8 @@ interface Known {
    * bring it back, so that nobody may know the address any more.
    */
   risk: "none" | "lost" | "excused";
+  /** The store lost data after this, and has not heard of its node since that it has the address. */
+  unheard: boolean;
 }
 
 const LOOK_MS = 5_000;
@@ -140,7 +142,8 @@ export class FixedWatch {
     const risk = before?.address === address ? before.risk : "none";
     // Of a pod that was deleted by force nothing counts.
     if (this.#options.pods.isAbandoned(sandbox.pod.uid)) return;
-    this.#known.set(pod, { address, machine, instanceId, risk });
+    const unheard = before?.instanceId === instanceId && before.unheard;
+    this.#known.set(pod, { address, machine, instanceId, risk, unheard });
   }
 
   #gotOrdinary(machine: Machine, sandbox: Sandbox, addresses: readonly string[]): void {
@@ -167,6 +170,9 @@ export class FixedWatch {
     // What the store lost comes back by the node that knows more.
     if (record === undefined || record.epoch < own.epoch || isRecords(record, machine, address)) return;
     if (this.#options.pods.isAbandoned(sandbox.pod.uid)) return;
+    // The store lost what this node had said, and could not hear it again; one that had it before may have said so.
+    const known = this.#known.get(pod);
+    if (known?.unheard === true && known.instanceId === machine.instanceId) return;
     this.#tell(machine, `${text}, and by its record ${record.holderName} has ${record.address}, ${record.state}`);
   }
 
@@ -192,8 +198,11 @@ export class FixedWatch {
     this.#lossesSeen = store.losses.length;
     for (const [pod, known] of this.#known) {
       if (isNew && known.risk === "none") known.risk = "lost";
-      if (known.risk === "none") continue;
+      known.unheard ||= isNew;
+      if (known.risk === "none" && !known.unheard) continue;
       const record = fixedRecord(store.server, pod);
+      if (record !== undefined && isRecords(record, known.machine, known.address)) known.unheard = false;
+      if (known.risk === "none") continue;
       if (record?.address === known.address) {
         known.risk = "none";
         continue;
