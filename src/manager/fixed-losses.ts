@@ -49,11 +49,17 @@ export class FixedLosses {
     const { node, ledger, book, clock, degradations } = this.#options;
     const known = book.own(record.pod);
     if (known === undefined) return;
-    const left = { ...record, address: known.address };
-    void ledger.eventually(book.lost(left));
     const { pod, address } = known;
     const holder = record.holderName || "nobody";
     const lease = leaseOfFixed(node, known);
+    if (lease !== undefined && record.address !== address && this.#isOrdinary(address)) {
+      // The store lost the first record and this node made another one. Nobody but this pod has this address.
+      const message = `the address of ${pod} is ${record.address}, with ${holder}; the pod here goes on with ${address}, the next one gets the other`;
+      this.#tell("fixed-address-over", "info", pod, address, message, { holder });
+      void ledger.eventually(book.forget(pod));
+      return;
+    }
+    void ledger.eventually(book.lost({ ...record, address }));
     if (lease === undefined) {
       this.#tell("fixed-address-left", "info", pod, address, `${address} of ${pod} is with ${holder} now`, { holder });
       this.look();
@@ -119,6 +125,11 @@ export class FixedLosses {
     for (const cidr of node.fixed.size === 0 ? [] : [...node.lostSinceMs.keys()]) {
       if (isElsewhere(node, cidr) && node.pool.block(cidr)?.leased === 0) node.lostSinceMs.delete(cidr);
     }
+  }
+
+  /** Without a record it is like any other address of the node. */
+  #isOrdinary(address: string): boolean {
+    return !this.#options.node.hasRanges && !this.#isOfRanges(address);
   }
 
   /** Addresses that rules name are for pods of rules alone. */

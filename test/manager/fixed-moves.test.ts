@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { addDb, db, del, fixedLab } from "./fixed-lab.ts";
-import { range } from "./harness.ts";
+import { attachment, range } from "./harness.ts";
 
 describe("a fixed address that moves", () => {
   it("finds room on a full interface by giving a free address back", async () => {
@@ -18,6 +18,39 @@ describe("a fixed address that moves", () => {
     expect(await addDb(lab, b, 2)).toBe(first);
     expect(b.provider.mutations.slice(-2)).toEqual(["release-blocks 1", "add-blocks 1"]);
     expect(b.running.problems()).toEqual([]);
+  });
+
+  it("is given to nobody by a node that the cloud gave it to when its own was gone, and is taken from there", async () => {
+    const lab = fixedLab();
+    const a = await lab.node("a");
+    const first = await addDb(lab, a, 1);
+    await a.running.stop(0);
+    for (const entry of a.provider.interfaces.values()) entry.addresses = [];
+    const b = await lab.node("b", { ipam: { "pre-allocate": 1 } });
+    const others = b.provider.addresses.bind(b.provider);
+    b.provider.addresses = (count) => [first, ...others(count - 1)];
+    const given: string[] = [];
+    for (const n of range(4)) {
+      const added = b.running.add({
+        attachment: attachment(20 + n),
+        pod: { namespace: "web", name: `w-${n}`, uid: "" },
+      });
+      void added.then(({ address }) => given.push(address));
+      await lab.clock.advance(8_000);
+      b.provider.addresses = others;
+    }
+    expect(lab.cloud.holders(first)).toEqual(["i-b"]);
+    expect(given).toHaveLength(4);
+    expect(given).not.toContain(first);
+    expect(b.events.map(({ name }) => name)).toContain("fixed-address-fenced");
+    const c = await lab.node("c");
+    let moved = "";
+    for (let tries = 0; tries < 20 && moved !== first; tries++) moved = await addDb(lab, c, 40 + tries);
+    expect(moved).toBe(first);
+    expect(lab.cloud.holders(first)).toEqual(["i-c"]);
+    await lab.clock.advance(200_000);
+    expect(b.running.problems()).toEqual([]);
+    expect(b.running.status().fixed).toBeUndefined();
   });
 
   it("is refused with the zones that would work, and stays where it is", async () => {

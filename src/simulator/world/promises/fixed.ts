@@ -38,6 +38,8 @@ interface Known {
   risk: "none" | "lost" | "excused";
   /** The store lost data after this, and has not heard of its node since that it has the address. */
   unheard: boolean;
+  /** It came in the place of one that nobody could know any more, and that its node may bring back all the same. */
+  readonly replaces: boolean;
 }
 
 const LOOK_MS = 5_000;
@@ -122,10 +124,13 @@ export class FixedWatch {
     this.#tell(machine, `ADD of ${short(sandbox)} needs no move, and fails for want of the store: ${body}`);
   }
 
-  /** Its address is on the machine, as it was when the pod ran last. */
+  /** Its address is on the machine, as it was when the pod ran last, and no other node claimed it in between. */
   #isWhereItWas({ instanceId }: Machine, { pod }: Sandbox): boolean {
-    const known = this.#known.get(nameOf(pod));
+    const name = nameOf(pod);
+    const known = this.#known.get(name);
     if (known === undefined || known.instanceId !== instanceId) return false;
+    const record = fixedRecord(this.#options.store.server, name);
+    if (record !== undefined && record.holder !== instanceId) return false;
     return carrierOf(this.#options.cloud, instanceId, known.address)?.attachment?.instanceId === instanceId;
   }
 
@@ -143,7 +148,8 @@ export class FixedWatch {
     // Of a pod that was deleted by force nothing counts.
     if (this.#options.pods.isAbandoned(sandbox.pod.uid)) return;
     const unheard = before?.instanceId === instanceId && before.unheard;
-    this.#known.set(pod, { address, machine, instanceId, risk, unheard });
+    const replaces = before !== undefined && (before.replaces || before.address !== address);
+    this.#known.set(pod, { address, machine, instanceId, risk, unheard, replaces });
   }
 
   #gotOrdinary(machine: Machine, sandbox: Sandbox, addresses: readonly string[]): void {
@@ -238,6 +244,7 @@ export class FixedWatch {
       if (known === undefined) return [`${name} has no address`];
       const record = fixedRecord(store.server, name);
       if (record === undefined) return [`the store has no record of ${name}`];
+      if (known.replaces && record.address !== known.address) return [];
       if (!isRecords(record, machine, known.address) || record.state !== "bound")
         return [`the record of ${name} says ${record.address} ${record.state} on ${record.holderName}`];
       const carrier = carrierOf(cloud, machine.instanceId, known.address);
