@@ -2,6 +2,7 @@ import type { Clock } from "../adapters/index.ts";
 import type { Step } from "../planning/index.ts";
 import { type Block, familyOf } from "../pool/index.ts";
 import { fixedBlock } from "./fixed-held.ts";
+import { isFencedPrefix } from "./fixed-prefixes.ts";
 import type { History } from "./history.ts";
 import type { Ledger } from "./ledger.ts";
 import type { NodeState, RunningIntent } from "./node.ts";
@@ -53,7 +54,7 @@ export class Conclusions {
     // One that cooled when its intent was found at the start was not marked, but set apart.
     for (const cidr of known) {
       if (!node.lostSinceMs.has(cidr)) node.pool.setBlockUsable(cidr, true);
-      if (fixedBlock(node, cidr) !== undefined) node.pool.keep(cidr, true);
+      if (fixedBlock(node, cidr) !== undefined || isFencedPrefix(node, cidr)) node.pool.keep(cidr, true);
     }
   }
 

@@ -1,4 +1,5 @@
 import { fixedAt, isOwn } from "./fixed-held.ts";
+import { isFencedPrefix, prefixOf } from "./fixed-prefixes.ts";
 import type { NodeState } from "./node.ts";
 import type { Change, FixedRecord } from "./ports/index.ts";
 
@@ -79,6 +80,8 @@ export class FixedBook {
     const { pool } = this.#node;
     const cidr = `${address}/32`;
     if (pool.block(cidr) !== undefined) pool.keep(cidr, kept);
+    const prefix = prefixOf(this.#node, address)?.block.cidr;
+    if (prefix !== undefined) pool.keep(prefix, kept || isFencedPrefix(this.#node, prefix));
   }
 }
 

@@ -4,6 +4,7 @@ import type { Actor } from "./acting.ts";
 import type { Degradations } from "./degradations.ts";
 import type { FixedBook } from "./fixed-book.ts";
 import { blockHere, fixedLostBy, isElsewhere, leaseOfFixed } from "./fixed-held.ts";
+import { freePrefixOf, prefixOf } from "./fixed-prefixes.ts";
 import type { History } from "./history.ts";
 import type { Ledger } from "./ledger.ts";
 import type { NodeState } from "./node.ts";
@@ -95,6 +96,7 @@ export class FixedLosses {
   giveBack({ pod, address }: FixedRecord): void {
     const { node, ledger, book, actor } = this.#options;
     const block = blockHere(node, { address });
+    if (prefixOf(node, address) !== undefined) void ledger.eventually(book.forget(pod));
     if (block === undefined || node.hasRanges || block.leased > 0) return;
     if (!this.#isOfRanges(address)) {
       void ledger.eventually(book.forget(pod));
@@ -106,6 +108,12 @@ export class FixedLosses {
     if (!actor.begin({ kind: "release-blocks", interfaceId, cidrs: [cidr], reason })) node.pool.keep(cidr, true);
   }
 
+  /** Another node asks for it: a prefix here that holds it goes back. */
+  asked({ pod, address }: FixedRecord): void {
+    const { node, actor } = this.#options;
+    freePrefixOf(node, actor, address, pod);
+  }
+
   /** In every round: what has left is forgotten. */
   look(): void {
     const { node, ledger, book, degradations } = this.#options;
@@ -113,6 +121,7 @@ export class FixedLosses {
       const cidr = `${record.address}/32`;
       const block = node.pool.block(cidr);
       if (block !== undefined && (!node.hasRanges || block.leased > 0)) continue;
+      if (prefixOf(node, record.address) !== undefined) continue;
       if (block !== undefined) {
         node.pool.removeBlock(cidr);
         void ledger.eventually([{ kind: "blocks-remove", cidrs: [cidr] }]);

@@ -186,6 +186,7 @@ export class FixedSync {
     if (book.of(record.pod) !== record) return;
     if (found?.address === record.address) {
       this.#unknownSinceMs.delete(record);
+      if (found.state === "moving") losses.asked(record);
       return;
     }
     // A store that lost its data gets it back; by the end of this EC2 has said whether the address is here.

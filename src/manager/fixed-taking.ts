@@ -3,6 +3,7 @@ import { EnidError } from "../errors.ts";
 import type { Step } from "../planning/index.ts";
 import type { Actor } from "./acting.ts";
 import { blockHere } from "./fixed-held.ts";
+import { freePrefixOf } from "./fixed-prefixes.ts";
 import { type Placement, placementIn } from "./fixed-room.ts";
 import type { Ledger } from "./ledger.ts";
 import { LIMITS } from "./limits.ts";
@@ -127,6 +128,10 @@ export class FixedTaking {
     const known = address === undefined ? undefined : node.pool.block(`${address}/32`);
     if (known !== undefined && known.releasing > 0) return "the end of giving it back";
     if (known !== undefined) return `${known.block.interfaceId}, which carries no pods now`;
+    if (address !== undefined) {
+      const inPrefix = freePrefixOf(node, this.#options.actor, address, pod);
+      if (inPrefix !== undefined) return inPrefix;
+    }
     const isUnderWay = [...node.intents.values()].some(({ intent: { step } }) => isFor(step, address));
     if (isUnderWay) return "EC2 to move it here";
     if (this.#isBringing(pod)) return "EC2 to give one";

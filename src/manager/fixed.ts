@@ -9,6 +9,7 @@ import { FixedAdding } from "./fixed-adding.ts";
 import { FixedBook } from "./fixed-book.ts";
 import { fixedAt } from "./fixed-held.ts";
 import { FixedLosses } from "./fixed-losses.ts";
+import { addressesOf } from "./fixed-prefixes.ts";
 import { fixedPod } from "./fixed-rules.ts";
 import { FixedSync } from "./fixed-sync.ts";
 import { FixedTaking } from "./fixed-taking.ts";
@@ -75,7 +76,7 @@ export class Fixed {
    */
   async fence(cidrs: readonly string[]): Promise<readonly Change[]> {
     const { fleet, node } = this.#options;
-    const addresses = cidrs.flatMap((cidr) => (cidr.endsWith("/32") ? [cidr.slice(0, -"/32".length)] : []));
+    const addresses = cidrs.flatMap(addressesOf);
     if (fleet === undefined || addresses.length === 0 || !fleet.report().connected) return [];
     const records = await fleet.fixed.among(addresses).catch(() => []);
     const others = records.filter(({ pod, address }) => this.#book.own(pod) === undefined && !fixedAt(node, address));

@@ -2,6 +2,7 @@ import { environmentOf, prefixModeOf, type Settings } from "../configuration/ind
 import { effectivePreAllocate, interfaceMaximum, nodeMaximum, type PlanInput, type Step } from "../planning/index.ts";
 import { type Block, type Family, Pool, PoolError } from "../pool/index.ts";
 import { fixedBlock } from "./fixed-held.ts";
+import { isFencedPrefix } from "./fixed-prefixes.ts";
 import { NotedMap } from "./noted-map.ts";
 import {
   type FixedRecord,
@@ -280,7 +281,8 @@ export class NodeState {
     try {
       const isNew = this.pool.addBlock(block);
       // For its pod and no other from the first moment on.
-      if (fixedBlock(this, block.cidr) !== undefined) this.pool.keep(block.cidr, true);
+      if (fixedBlock(this, block.cidr) !== undefined || isFencedPrefix(this, block.cidr))
+        this.pool.keep(block.cidr, true);
       return isNew;
     } catch (error) {
       // A lost lease may still keep an address that EC2 gave to this node anew: it is nobody's until that lease ends.
