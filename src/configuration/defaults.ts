@@ -17,6 +17,7 @@ export const defaultSettings = {
   "release-delay-seconds": 180,
   fixed: [],
   "fixed-annotations": false,
+  "fixed-parking": "node",
   "fixed-keep-seconds": 86_400,
   "first-interface-index": 0,
   "security-groups": [],

@@ -25,6 +25,8 @@ export interface SettingValues {
   readonly fixed: readonly FixedRule[];
   /** enid's own: pods may ask for a fixed address by annotation. */
   readonly "fixed-annotations": boolean;
+  /** enid's own: where a fixed address of a rule's ranges waits for its pod on AWS. */
+  readonly "fixed-parking": "node" | "reservation";
   /** enid's own: seconds for which a fixed address is kept after its pod, where no rule says otherwise; 0 = for ever. */
   readonly "fixed-keep-seconds": number;
   // eni

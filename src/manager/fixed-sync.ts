@@ -36,6 +36,8 @@ export class FixedSync {
   #connected = true;
   /** Since when the store knows nothing of what another node had; wall ms. */
   readonly #unknownSinceMs = new WeakMap<FixedRecord, number>();
+  /** Since when it waits here for its pod; wall ms. */
+  readonly #parkedSinceMs = new WeakMap<FixedRecord, number>();
   /** Pods whose address is looked at without asking for all of them. */
   readonly #soon = new Set<string>();
 
@@ -151,8 +153,20 @@ export class FixedSync {
     } else if (state !== "moving" || this.#isAbandoned(record)) {
       if (blockHere(node, record) !== undefined) {
         if (state !== "parked") this.#heard(record, await fleet.fixed.park(pod, epoch));
+        else this.#parkElsewhere(record);
       } else if (!this.#isUnderWay(address)) this.#heard(record, await fleet.fixed.yield(pod, epoch));
     }
+  }
+
+  /** Where it is fenced by a reservation it need not take a slot here; what has left is nobody's in the fleet then. */
+  #parkElsewhere(record: FixedRecord): void {
+    const { node, clock, losses } = this.#options;
+    const { values } = node.settings;
+    if (values["fixed-parking"] !== "reservation") return;
+    const sinceMs = this.#parkedSinceMs.get(record) ?? clock.nowMs();
+    this.#parkedSinceMs.set(record, sinceMs);
+    // A pod that restarts comes back before that.
+    if (clock.nowMs() - sinceMs >= values["release-delay-seconds"] * 1_000) losses.leaveToReservation(record);
   }
 
   #isAbandoned({ pod }: FixedRecord): boolean {

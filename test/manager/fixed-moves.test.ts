@@ -53,6 +53,32 @@ describe("a fixed address that moves", () => {
     expect(b.running.status().fixed).toBeUndefined();
   });
 
+  it("waits in the reservation over its rule's addresses, and comes from there to whichever node", async () => {
+    const lab = fixedLab();
+    const ranges = {
+      ipam: {
+        fixed: [{ namespace: "shop", "stateful-set": "db", addresses: ["10.0.0.192/28"] }],
+        "fixed-parking": "reservation",
+        "release-delay-seconds": 60,
+      },
+    };
+    const a = await lab.node("a", ranges);
+    const first = await addDb(lab, a, 1);
+    expect(first).toMatch(/^10\.0\.0\.(19[2-9]|20[0-7])$/);
+    await del(lab, a, 1);
+    await lab.clock.advance(40_000);
+    expect(lab.cloud.holders(first)).toEqual(["i-a"]);
+    expect(await addDb(lab, a, 2)).toBe(first);
+    await del(lab, a, 2);
+    await lab.clock.advance(100_000);
+    expect(lab.cloud.holders(first)).toEqual([]);
+    expect(a.running.status().fixed).toBeUndefined();
+    const b = await lab.node("b", ranges);
+    expect(await addDb(lab, b, 3)).toBe(first);
+    expect(lab.cloud.holders(first)).toEqual(["i-b"]);
+    expect(a.running.problems()).toEqual([]);
+  });
+
   it("is refused with the zones that would work, and stays where it is", async () => {
     const lab = fixedLab();
     const a = await lab.node("a");
