@@ -148,7 +148,7 @@ describe("replicas", () => {
   const toMaster = () => ({ host: master.host, port: master.port, replicaAcks: 1 });
 
   it("have what a step wrote that waits for them", async () => {
-    const connections = connect(toMaster());
+    const connections = connect({ ...toMaster(), limitMs: 10_000 });
     for (let times = 1; times <= 20; times++) {
       expect(await connections.run(acked, ["{a}:acked"], [])).toBe(times);
       expect(await admin(replica).get("enid:test:{a}:acked")).toBe(String(times));
