@@ -1,10 +1,10 @@
 import type { Clock } from "../adapters/index.ts";
-import { type BlockCounts, cidrHolds } from "../pool/index.ts";
+import { cidrHolds } from "../pool/index.ts";
 import type { Actor } from "./acting.ts";
 import type { Degradations } from "./degradations.ts";
 import type { FixedBook } from "./fixed-book.ts";
 import { blockHere, fixedLostBy, isElsewhere, leaseOfFixed } from "./fixed-held.ts";
-import { freePrefixOf, prefixOf } from "./fixed-prefixes.ts";
+import { freePrefixOf, prefixOf, releaseKept } from "./fixed-prefixes.ts";
 import type { History } from "./history.ts";
 import type { Ledger } from "./ledger.ts";
 import type { NodeState } from "./node.ts";
@@ -94,7 +94,7 @@ export class FixedLosses {
 
   /** What nobody has a record of goes back to the cloud where ordinary pods must not have it; elsewhere it is any pod's. */
   giveBack({ pod, address }: FixedRecord): void {
-    const { node, ledger, book } = this.#options;
+    const { node, ledger, book, actor } = this.#options;
     const block = blockHere(node, { address });
     if (prefixOf(node, address) !== undefined) void ledger.eventually(book.forget(pod));
     if (block === undefined || node.hasRanges || block.leased > 0) return;
@@ -102,21 +102,15 @@ export class FixedLosses {
       void ledger.eventually(book.forget(pod));
       return;
     }
-    this.#release(block, `${address} is kept for ${pod} no longer`);
+    releaseKept(node, actor, block, `${address} is kept for ${pod} no longer`);
   }
 
   /** It waits for its pod where EC2 gives it to nobody by itself: in the reservation over the addresses of its rule. */
   leaveToReservation({ pod, address }: FixedRecord): void {
-    const { node } = this.#options;
+    const { node, actor } = this.#options;
     const block = blockHere(node, { address });
     if (block === undefined || node.hasRanges || block.leased > 0 || !this.#isOfRanges(address)) return;
-    this.#release(block, `${address} waits for ${pod} in its reservation`);
-  }
-
-  #release({ block: { cidr, interfaceId } }: BlockCounts, reason: string): void {
-    const { node, actor } = this.#options;
-    node.pool.keep(cidr, false);
-    if (!actor.begin({ kind: "release-blocks", interfaceId, cidrs: [cidr], reason })) node.pool.keep(cidr, true);
+    releaseKept(node, actor, block, `${address} waits for ${pod} in its reservation`);
   }
 
   /** Another node asks for it: a prefix here that holds it goes back. */

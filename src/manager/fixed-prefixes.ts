@@ -31,13 +31,22 @@ export function freePrefixOf(
 ): string | undefined {
   const held = prefixOf(node, address);
   if (held === undefined) return undefined;
-  const { cidr, interfaceId } = held.block;
+  const { cidr } = held.block;
   if (held.releasing > 0) return `the end of giving ${cidr} back`;
   if (held.leased + held.cooling > 0) return `the pods that have addresses of ${cidr}`;
-  node.pool.keep(cidr, false);
-  const reason = `${address} of ${pod} is one of its addresses`;
-  if (!actor.begin({ kind: "release-blocks", interfaceId, cidrs: [cidr], reason })) node.pool.keep(cidr, true);
+  releaseKept(node, actor, held, `${address} of ${pod} is one of its addresses`);
   return `${cidr} to be given back, of which it is one`;
+}
+
+/** Gives a block back that was kept from ordinary pods; where that cannot begin now, it stays kept. */
+export function releaseKept(
+  { pool }: Pick<Held, "pool">,
+  actor: Pick<Actor, "begin">,
+  { block: { cidr, interfaceId } }: BlockCounts,
+  reason: string,
+): void {
+  pool.keep(cidr, false);
+  if (!actor.begin({ kind: "release-blocks", interfaceId, cidrs: [cidr], reason })) pool.keep(cidr, true);
 }
 
 /** The single addresses that a block of IPv4 is made of; none of a larger one than a prefix. */

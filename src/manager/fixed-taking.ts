@@ -148,18 +148,22 @@ export class FixedTaking {
   }
 
   #place(taking: Taking, facts: NodeFacts, nowMs: number): void {
-    const { address: named, subnetIds: subnets } = taking.wanted;
-    const tried = named === undefined ? undefined : this.#triedOn.get(named);
+    const { pod, address, subnetIds } = taking.wanted;
+    const tried = address === undefined ? undefined : this.#triedOn.get(address);
     // A describe that lags may deny what EC2 has done: on one interface it comes to the same, on two it would not.
     const on = tried !== undefined && nowMs - tried.atMs < LIMITS.adoptionLagMs ? tried.interfaceId : undefined;
-    const placement = placementIn(this.#options.node, facts, subnets, nowMs, on);
+    const placement = placementIn(this.#options.node, facts, subnetIds, nowMs, on);
     switch (placement.kind) {
       case "wait":
         taking.waitingFor = placement.waitingFor;
         return;
       case "none": {
-        const { pod, address = "an address", subnetIds } = taking.wanted;
-        const values = { pod, address, subnetId: subnetIds.join(", "), because: placement.because };
+        const values = {
+          pod,
+          address: address ?? "an address",
+          subnetId: subnetIds.join(", "),
+          because: placement.because,
+        };
         this.#fail(taking, new EnidError("ENID_FIXED_NO_ROOM", values));
         return;
       }

@@ -133,7 +133,8 @@ export interface FixedRecords {
   among(addresses: readonly string[]): Promise<readonly FixedRecord[]>;
   /**
    * This node wants the address for the pod. `claimed`: the record says so (`moving`, or as it was if this node has it
-   * already); `from` is who had it. `held`: another node's pod has it, or that node may still come back; it was told.
+   * already); `from` is who had it. `held`: another node's pod has it, or that node may still come back; it was told. Or the
+   * store lost writes, and nodes are waited for: `because` says which.
    * `none`: the pod has no record; `young`: none is known, but the store lost its data or just began, and nodes may still
    * bring it: ask again.
    */
