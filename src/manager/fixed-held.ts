@@ -38,6 +38,11 @@ export function blockHere({ pool }: Held, { address }: Pick<FixedRecord, "addres
   return block === undefined || block.releasing > 0 ? undefined : block;
 }
 
+/** Whether it is another node's, and not here any more, alone or in a prefix. */
+export function hasLeft(node: Held, record: Pick<FixedRecord, "address" | "holder">): boolean {
+  return !isOwn(record) && node.pool.blockOf(record.address) === undefined;
+}
+
 /** The lease of its pod, if that has it. */
 export function leaseOfFixed({ pool }: Held, { pod, address }: FixedRecord): Lease | undefined {
   const lease = pool.leaseAt(address);

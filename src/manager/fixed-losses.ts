@@ -7,6 +7,7 @@ import { blockHere, fixedLostBy, isElsewhere, leaseOfFixed } from "./fixed-held.
 import { freePrefixOf, prefixOf, releaseKept } from "./fixed-prefixes.ts";
 import type { History } from "./history.ts";
 import type { Ledger } from "./ledger.ts";
+import { LIMITS } from "./limits.ts";
 import type { NodeState } from "./node.ts";
 import type { Change, FixedRecord, Telemetry } from "./ports/index.ts";
 
@@ -28,6 +29,8 @@ export interface FixedLossesOptions {
  */
 export class FixedLosses {
   readonly #options: FixedLossesOptions;
+  /** Since when it is not here, as far as this node knows; wall ms. */
+  readonly #leftSinceMs = new WeakMap<FixedRecord, number>();
 
   constructor(options: FixedLossesOptions) {
     this.#options = options;
@@ -119,14 +122,18 @@ export class FixedLosses {
     freePrefixOf(node, actor, address, pod);
   }
 
-  /** In every round: what has left is forgotten. */
+  /** In every round: what has left is forgotten, once nothing that lags can bring it back. */
   look(): void {
     const { node, ledger, book, degradations } = this.#options;
     for (const record of book.leaving()) {
       const cidr = `${record.address}/32`;
       const block = node.pool.block(cidr);
-      if (block !== undefined && (!node.hasRanges || block.leased > 0)) continue;
-      if (prefixOf(node, record.address) !== undefined) continue;
+      const isHere = block !== undefined && (!node.hasRanges || block.leased > 0);
+      if (isHere || prefixOf(node, record.address) !== undefined) {
+        this.#leftSinceMs.delete(record);
+        continue;
+      }
+      if (this.#mayComeBack(record)) continue;
       if (block !== undefined) {
         node.pool.removeBlock(cidr);
         void ledger.eventually([{ kind: "blocks-remove", cidrs: [cidr] }]);
@@ -139,6 +146,15 @@ export class FixedLosses {
     for (const cidr of node.fixed.size === 0 ? [] : [...node.lostSinceMs.keys()]) {
       if (isElsewhere(node, cidr) && node.pool.block(cidr)?.leased === 0) node.lostSinceMs.delete(cidr);
     }
+  }
+
+  /** Settling a call, or an observation, by a describe that lags would show it here: it would be like any other address. */
+  #mayComeBack(record: FixedRecord): boolean {
+    const { node, clock } = this.#options;
+    if (node.hasRanges) return false;
+    const sinceMs = this.#leftSinceMs.get(record) ?? clock.nowMs();
+    this.#leftSinceMs.set(record, sinceMs);
+    return clock.nowMs() - sinceMs < LIMITS.adoptionLagMs;
   }
 
   /** Without a record it is like any other address of the node. */

@@ -1,4 +1,4 @@
-import { blockHere, isOwn, leaseOfFixed } from "./fixed-held.ts";
+import { blockHere, hasLeft, isOwn, leaseOfFixed } from "./fixed-held.ts";
 import { namesPod } from "./history.ts";
 import type { NodeState } from "./node.ts";
 import type { FixedRecord } from "./ports/index.ts";
@@ -6,8 +6,9 @@ import type { FixedReport } from "./reports.ts";
 
 /** What the status tells of fixed addresses; undefined = the node knows of none. */
 export function fixedReports(node: NodeState): readonly FixedReport[] | undefined {
-  if (node.fixed.size === 0) return undefined;
-  return [...node.fixed.values()]
+  const records = [...node.fixed.values()].filter((record) => !hasLeft(node, record));
+  if (records.length === 0) return undefined;
+  return records
     .sort((one, other) => (one.pod < other.pod ? -1 : 1))
     .map((record) => ({
       pod: record.pod,

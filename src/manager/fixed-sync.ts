@@ -3,7 +3,7 @@ import type { EnidError } from "../errors.ts";
 import type { Activities } from "./activities.ts";
 import type { FixedAdding } from "./fixed-adding.ts";
 import type { FixedBook } from "./fixed-book.ts";
-import { blockHere, isOwn, leaseOfFixed } from "./fixed-held.ts";
+import { blockHere, hasLeft, isOwn, leaseOfFixed } from "./fixed-held.ts";
 import type { FixedLosses } from "./fixed-losses.ts";
 import type { Ledger } from "./ledger.ts";
 import { LIMITS } from "./limits.ts";
@@ -78,13 +78,28 @@ export class FixedSync {
     this.#uncertain = false;
     const told = book.held();
     try {
-      const verdicts = await fleet.fixed.sync(told);
+      const verdicts = await fleet.fixed.sync(told, this.#nobodys());
       for (const verdict of verdicts) await this.#judge(verdict, told);
     } catch (error) {
       this.#uncertain = true;
       throw error;
     }
     await this.#reconcileAll([...book.held(), ...book.doubtful(), ...book.leaving()].map(({ pod }) => pod));
+  }
+
+  /**
+   * What is here and no node holds, as far as the store knows: one that had claimed it, and did not hear so, let go of it, or
+   * the store lost the claim. Were its data lost, nobody would bring it back. A holder that was cut off has the later epoch.
+   */
+  #nobodys(): FixedRecord[] {
+    const { node, book, clock } = this.#options;
+    const here = book.leaving().filter((record) => blockHere(node, record)?.free === 1);
+    return here.flatMap((record) => {
+      if (record.holderName === "") return [record];
+      const sinceMs = this.#unknownSinceMs.get(record) ?? NEVER;
+      const isUnclaimed = clock.nowMs() - sinceMs >= LIMITS.fixedUnclaimedMs;
+      return isUnclaimed ? [{ ...record, epoch: record.epoch - 1 }] : [];
+    });
   }
 
   /** The next round that is due tries again. The part fleet shows that it is away. */
@@ -195,7 +210,8 @@ export class FixedSync {
 
   /** What another node had and is forgotten by now need not be kept from others any longer. */
   async #leave(record: FixedRecord): Promise<void> {
-    const { fleet, book, losses, clock } = this.#options;
+    const { fleet, book, losses, clock, node } = this.#options;
+    if (hasLeft(node, record)) return;
     const found = await fleet.fixed.find(record.pod);
     if (book.of(record.pod) !== record) return;
     if (found?.address === record.address) {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { FIXED_TIMES, memoryFleetStore } from "../../src/fleet/index.ts";
 import { addDb, db, del, fixedLab } from "./fixed-lab.ts";
 import { attachment, range } from "./harness.ts";
 
@@ -140,6 +141,141 @@ describe("a fixed address that moves", () => {
       expect(lab.cloud.holders(first)).toEqual(["i-b"]);
       expect(b.running.problems()).toEqual([]);
     }
+  });
+
+  it("is given to no other pod where a call is settled by a look at EC2 that lags", async () => {
+    const lab = fixedLab();
+    const a = await lab.node("a");
+    const first = await addDb(lab, a, 1);
+    await del(lab, a, 1);
+    const b = await lab.node("b", { ipam: { "pre-allocate": 1 } });
+    b.provider.callMs = 8_000;
+    expect(await addDb(lab, b, 2)).toBe("ENID_FIXED_MOVING");
+    // The machine dies before the call's answer is written; another node gets the address in the meantime.
+    const commit = b.store.inner.commit.bind(b.store.inner);
+    b.store.inner.commit = () => new Promise(() => {});
+    void b.running.stop(0).catch(() => {});
+    await lab.clock.advance(7_000);
+    b.store.inner.commit = commit;
+    b.provider.callMs = 300;
+    const c = await lab.node("c");
+    let moved = "";
+    for (let tries = 0; tries < 30 && moved !== first; tries++) moved = await addDb(lab, c, 40 + tries);
+    expect(moved).toBe(first);
+    // What EC2 answers node b is older than that.
+    const observed = b.provider.observed.bind(b.provider);
+    b.provider.observed = (entry) => {
+      const shown = observed(entry);
+      return { ...shown, addresses: [...new Set([...shown.addresses, first])] };
+    };
+    b.provider.settle = async ({ step }) => {
+      const [entry] = b.provider.interfaces.values();
+      if (entry === undefined || step.kind !== "add-blocks") throw new Error(`unexpected ${step.kind}`);
+      return { kind: "done", interface: b.provider.observed(entry), added: [`${first}/32`] };
+    };
+    await b.start();
+    const given: string[] = [];
+    for (const n of range(6)) {
+      const pod = { namespace: "web", name: `w-${n}`, uid: "" };
+      void b.running.add({ attachment: attachment(80 + n), pod }).then(({ address }) => given.push(address));
+      await lab.clock.advance(8_000);
+    }
+    expect(b.events.map(({ name }) => name)).toContain("step-done");
+    expect(given).toHaveLength(6);
+    expect(given).not.toContain(first);
+    expect(lab.cloud.holders(first)).toEqual(["i-c"]);
+    b.provider.observed = observed;
+    await lab.clock.advance(30 * 60_000);
+    expect(b.running.status().fixed).toBeUndefined();
+    expect(b.store.load().fixed ?? []).toEqual([]);
+    expect(b.running.problems()).toEqual([]);
+  });
+
+  it("that no node holds comes back to a store that lost its data by the node where it is", async () => {
+    const lab = fixedLab();
+    const a = await lab.node("a");
+    const first = await addDb(lab, a, 1);
+    await del(lab, a, 1);
+    await lab.clock.advance(15_000);
+    // Node b's claim is made, its answer is lost; its next sync finds that it holds what is not there, and lets go.
+    const store = memoryFleetStore(lab.server, "b", lab.clock);
+    const caller = { nodeId: "i-b", nodeName: "b", knownStore: "", freshStore: "x", times: FIXED_TIMES };
+    const claimed = await store.fixed.claim(caller, "shop/db-0");
+    if (claimed.kind !== "claimed") throw new Error(`the claim is ${claimed.kind}`);
+    await store.fixed.change("yield", "i-b", "shop/db-0", claimed.record.epoch);
+    await lab.clock.advance(15_000);
+    expect((await store.fixed.find("shop/db-0"))?.holder).toBe("");
+    lab.server.loseEverything();
+    await lab.clock.advance(80_000);
+    expect(await store.fixed.find("shop/db-0")).toMatchObject({ holder: "i-a", state: "parked", address: first });
+    expect(a.running.status().fixed).toMatchObject([{ address: first, state: "parked" }]);
+    const c = await lab.node("c");
+    let moved = "";
+    for (let tries = 0; tries < 4 && moved !== first; tries++) moved = await addDb(lab, c, 3 + tries);
+    expect(moved).toBe(first);
+    expect(lab.cloud.holders(first)).toEqual(["i-c"]);
+  });
+
+  it("that was claimed by a node that did not hear so comes back to a store that lost its data", async () => {
+    const lab = fixedLab();
+    const a = await lab.node("a");
+    const first = await addDb(lab, a, 1);
+    await del(lab, a, 1);
+    await lab.clock.advance(15_000);
+    const store = memoryFleetStore(lab.server, "b", lab.clock);
+    const caller = { nodeId: "i-b", nodeName: "b", knownStore: "", freshStore: "x", times: FIXED_TIMES };
+    expect((await store.fixed.claim(caller, "shop/db-0")).kind).toBe("claimed");
+    await lab.clock.advance(15_000);
+    expect(a.running.status().fixed).toMatchObject([{ address: first, state: "leaving", holder: "b" }]);
+    lab.server.loseEverything();
+    await lab.clock.advance(55_000);
+    expect(await store.fixed.find("shop/db-0")).toMatchObject({ holder: "i-a", state: "parked", address: first });
+    const c = await lab.node("c");
+    let moved = "";
+    for (let tries = 0; tries < 5 && moved !== first; tries++) moved = await addDb(lab, c, 3 + tries);
+    expect(moved).toBe(first);
+    expect(lab.cloud.holders(first)).toEqual(["i-c"]);
+  });
+
+  it("that moved on is not taken from its node by one that has its record still, in a store that lost its data", async () => {
+    const lab = fixedLab();
+    const a = await lab.node("a");
+    const b = await lab.node("b");
+    const first = await addDb(lab, a, 1);
+    await del(lab, a, 1);
+    expect(await addDb(lab, b, 2)).toBe(first);
+    // Node a's view of EC2 lags: it still shows the address there.
+    const entry = [...a.provider.interfaces.values()].find(({ attached }) => attached);
+    entry?.addresses.push(first);
+    await lab.clock.advance(10_000);
+    lab.server.cutOff("b", true);
+    lab.server.loseEverything();
+    await lab.clock.advance(100_000);
+    const store = memoryFleetStore(lab.server, "x", lab.clock);
+    expect((await store.fixed.find("shop/db-0"))?.holder).toBe("i-a");
+    lab.server.cutOff("b", false);
+    await lab.clock.advance(60_000);
+    expect(await store.fixed.find("shop/db-0")).toMatchObject({ holder: "i-b", state: "bound", address: first });
+    expect(b.running.status().fixed).toMatchObject([{ address: first, state: "bound" }]);
+  });
+
+  it("that an operator released is not brought back by the node where it was", async () => {
+    const lab = fixedLab();
+    const a = await lab.node("a");
+    const first = await addDb(lab, a, 1);
+    await del(lab, a, 1);
+    await lab.clock.advance(15_000);
+    const store = memoryFleetStore(lab.server, "b", lab.clock);
+    const caller = { nodeId: "i-b", nodeName: "b", knownStore: "", freshStore: "x", times: FIXED_TIMES };
+    const claimed = await store.fixed.claim(caller, "shop/db-0");
+    if (claimed.kind !== "claimed") throw new Error(`the claim is ${claimed.kind}`);
+    await store.fixed.change("yield", "i-b", "shop/db-0", claimed.record.epoch);
+    await lab.clock.advance(15_000);
+    expect((await store.fixed.release("shop/db-0", false)).kind).toBe("dropped");
+    await lab.clock.advance(240_000);
+    expect(await store.fixed.find("shop/db-0")).toBeUndefined();
+    expect(lab.cloud.holders(first)).toEqual(["i-a"]);
+    expect(a.running.status().fixed).toBeUndefined();
   });
 });
 

@@ -1,7 +1,7 @@
 import type { SeedOptions } from "../../src/simulator/world/index.ts";
 
 /** A seed that once broke a promise, and what it had found. */
-export interface RegressionSeed extends Pick<SeedOptions, "seed" | "nodes" | "hours" | "faults"> {
+export interface RegressionSeed extends Pick<SeedOptions, "seed" | "nodes" | "hours" | "faults" | "fleet"> {
   readonly found: string;
 }
 
@@ -29,8 +29,22 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
   seed(7356, "all", "an address was taken for given back because EC2 said NotFound of an interface that is there"),
   seed(8027, "all", "settling a call by a describe that lags brought back addresses that had been given back"),
   seed(9073, "all", "a plan that makes place for a prefix was taken for one that does not repeat to nothing"),
+  rolling(95, "a store that failed over answered with an epoch that its holder had left behind"),
+  rolling(104, "an ADD that needed no move failed for want of the store"),
+  rolling(207, "a call settled by a describe that lags brought a fixed address back that another node had by then"),
+  rolling(242, "a fixed address was answered with that moved on meanwhile"),
+  rolling(260, "a pod whose record a lost store had made anew was told that it lost its address"),
+  rolling(328, "an address that moved under describes that lag came to two interfaces of its node"),
+  rolling(344, "a record was given up after the store had lost its data"),
+  rolling(359, "an address that no node held was forgotten with the store's data, though a node had it"),
+  rolling(500, "the cloud gave the address of a dead node to another one, in a prefix"),
 ];
 
 function seed(number: number, faults: "all" | "none", found: string): RegressionSeed {
   return { seed: number, nodes: 3, hours: 2, faults, found };
+}
+
+/** A StatefulSet with fixed addresses rolls over a fleet. */
+function rolling(number: number, found: string): RegressionSeed {
+  return { seed: number, nodes: 20, hours: 1, faults: "all", fleet: "stateful", found };
 }

@@ -93,21 +93,23 @@ export class NodeFixed implements FixedRecords {
     return this.#change("forget", pod, epoch);
   }
 
-  async sync(held: readonly FixedRecord[]): Promise<readonly SyncVerdict[]> {
-    const { nodeId } = this.#member();
+  async sync(held: readonly FixedRecord[], nobodys: readonly FixedRecord[] = []): Promise<readonly SyncVerdict[]> {
+    const { nodeId, nodeName } = this.#member();
     this.#epochs = new Map(held.map(({ pod, epoch }) => [pod, epoch]));
+    const would = { holder: nodeId, holderName: nodeName, state: "parked" as const };
+    const named = [...held, ...nobodys.map((record) => ({ ...record, ...would }))];
     const verdicts: SyncVerdict[] = [];
     let at = 0;
     // Also with nothing held: it is the node's sign of life.
     do {
-      const some = held.slice(at, at + SYNC_LIMIT);
+      const some = named.slice(at, at + SYNC_LIMIT);
       verdicts.push(...this.#heard(await this.#options.store.fixed.sync(this.#caller(), some)).verdicts);
       at += SYNC_LIMIT;
-    } while (at < held.length);
+    } while (at < named.length);
     for (const verdict of verdicts) {
       if (verdict.kind === "lost" || verdict.kind === "gone") this.#epochs.delete(verdict.pod);
     }
-    verdicts.push(...(await this.#notNamed(nodeId, held)));
+    verdicts.push(...(await this.#notNamed(nodeId, named)));
     await this.#sweep();
     return verdicts;
   }

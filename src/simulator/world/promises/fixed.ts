@@ -260,8 +260,14 @@ export class FixedWatch {
     const records = new Map(fixedRecords(store.server).map((record) => [record.pod, record]));
     for (const machine of machines()) {
       const held = new Map((machine.disk.load().fixed ?? []).map((record) => [record.pod, record]));
-      for (const { pod, epoch } of held.values()) {
+      for (const { pod, epoch, address, holder } of held.values()) {
         const record = records.get(pod);
+        // It was another node's already: a fence, for as long as a describe that lags may show it here.
+        if (
+          holder === "" &&
+          carrierOf(this.#options.cloud, machine.instanceId, address)?.attachment?.instanceId !== machine.instanceId
+        )
+          continue;
         if (record?.holder !== machine.instanceId || record.epoch !== epoch)
           found.push(`${machine.name} has ${pod} in epoch ${epoch}; the store ${inWords(record)}`);
       }
