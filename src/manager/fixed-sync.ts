@@ -78,7 +78,7 @@ export class FixedSync {
     this.#uncertain = false;
     const told = book.held();
     try {
-      const verdicts = await fleet.fixed.sync(told, this.#nobodys());
+      const verdicts = await fleet.fixed.sync(told, this.#lastHere());
       for (const verdict of verdicts) await this.#judge(verdict, told);
     } catch (error) {
       this.#uncertain = true;
@@ -88,18 +88,13 @@ export class FixedSync {
   }
 
   /**
-   * What is here and no node holds, as far as the store knows: one that had claimed it, and did not hear so, let go of it, or
-   * the store lost the claim. Were its data lost, nobody would bring it back. A holder that was cut off has the later epoch.
+   * What another node has, or nobody, and is here still. Its claim may never have been heard of by the one that made it:
+   * were the store's data lost now, nobody else would bring the record back. Who does hold it has the later epoch.
    */
-  #nobodys(): FixedRecord[] {
-    const { node, book, clock } = this.#options;
+  #lastHere(): FixedRecord[] {
+    const { node, book } = this.#options;
     const here = book.leaving().filter((record) => blockHere(node, record)?.free === 1);
-    return here.flatMap((record) => {
-      if (record.holderName === "") return [record];
-      const sinceMs = this.#unknownSinceMs.get(record) ?? NEVER;
-      const isUnclaimed = clock.nowMs() - sinceMs >= LIMITS.fixedUnclaimedMs;
-      return isUnclaimed ? [{ ...record, epoch: record.epoch - 1 }] : [];
-    });
+    return here.map((record) => ({ ...record, epoch: Math.max(1, record.epoch - 1) }));
   }
 
   /** The next round that is due tries again. The part fleet shows that it is away. */

@@ -117,11 +117,6 @@ export const LIMITS = {
   fixedAgainMs: 1_000,
   /** A fixed address that a node took for a pod that does not ask any more is free for other nodes after this. */
   fixedAbandonedMs: 3 * 60_000,
-  /**
-   * A store that lost its data hears of a fixed address after so long also by a node that has it and lost its record: the
-   * holder told it before, at its next sign of life, if it knows that it is one.
-   */
-  fixedUnclaimedMs: 20_000,
   /** How often an ADD looks whether what is in its way is over. */
   fixedLookMs: 250,
   /** Addresses of named ranges that one ADD tries for a pod that has none yet. */

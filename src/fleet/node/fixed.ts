@@ -93,11 +93,11 @@ export class NodeFixed implements FixedRecords {
     return this.#change("forget", pod, epoch);
   }
 
-  async sync(held: readonly FixedRecord[], nobodys: readonly FixedRecord[] = []): Promise<readonly SyncVerdict[]> {
+  async sync(held: readonly FixedRecord[], lastHere: readonly FixedRecord[] = []): Promise<readonly SyncVerdict[]> {
     const { nodeId, nodeName } = this.#member();
     this.#epochs = new Map(held.map(({ pod, epoch }) => [pod, epoch]));
     const would = { holder: nodeId, holderName: nodeName, state: "parked" as const };
-    const named = [...held, ...nobodys.map((record) => ({ ...record, ...would }))];
+    const named = [...held, ...lastHere.map((record) => ({ ...record, ...would }))];
     const verdicts: SyncVerdict[] = [];
     let at = 0;
     // Also with nothing held: it is the node's sign of life.
