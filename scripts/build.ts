@@ -7,7 +7,6 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Metafile, type Plugin } from "esbuild";
 import { COMMIT_FILE, commitOf } from "../src/cli/simulate/commit.ts";
-import * as plotTexts from "../src/simulator/report/plot-library.ts";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -58,7 +57,7 @@ export async function buildDaemon(folder: string): Promise<readonly [string]> {
     minifyWhitespace: true,
     sourcemap: "external",
     banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
-    plugins: [staticSchemaKeys, plotLibrary],
+    plugins: [staticSchemaKeys, embeddedTexts],
     metafile: true,
     logLevel: "warning",
   });
@@ -92,12 +91,17 @@ const staticSchemaKeys: Plugin = {
   },
 };
 
-/** uPlot is read from node_modules as text, which the bundle has not: there its texts stand in the code. */
-const plotLibrary: Plugin = {
-  name: "plot-library",
+/**
+ * Modules that read files of the checkout when they are loaded, and do nothing else: the bundle has no such files, so that
+ * there what they export stands in the code.
+ */
+const EMBEDDED = /[\\/](simulator[\\/]report[\\/]plot-library|installation[\\/]texts)\.ts$/;
+
+const embeddedTexts: Plugin = {
+  name: "embedded-texts",
   setup({ onLoad }) {
-    onLoad({ filter: /[\\/]simulator[\\/]report[\\/]plot-library\.ts$/ }, () => ({
-      contents: Object.entries(plotTexts)
+    onLoad({ filter: EMBEDDED }, async ({ path }) => ({
+      contents: Object.entries(await import(path))
         .map(([name, text]) => `export const ${name} = ${JSON.stringify(text)};`)
         .join("\n"),
       loader: "js",

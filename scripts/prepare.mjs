@@ -8,6 +8,7 @@ import { spawnSync } from "node:child_process";
 import {
   accessSync,
   constants,
+  copyFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -28,6 +29,8 @@ const NODE_MAJOR = 24;
 const NPM_MAJOR = 10;
 const NATIVE = join(ROOT, "native");
 const PLUGIN = join(NATIVE, "bin", "enid-ipam");
+const PYTHON_TOOLS = join(ROOT, ".enid", "python");
+const PYTHON_TOOLS_LIST = join(ROOT, "scripts", "python-tools.txt");
 const PURPOSES = ["start", "test", "test:redis", "bench"];
 
 /** Ten times as fast as importing it. */
@@ -82,6 +85,20 @@ const SYSTEM_PROGRAMS = [
     isThere: () => run("/usr/bin/python3", ["-c", FIND_YAML]).status === 0,
   },
   {
+    why: "Python's venv, for the linters of CloudFormation and Salt in which the tests look at cdk/ and deploy/",
+    apt: ["python3-venv"],
+    dnf: ["python3"],
+    isNeeded: (purpose) => purpose === "test" && !pythonToolsAreThere(),
+    isThere: () => run("python3", ["-c", "import ensurepip, venv"]).status === 0,
+  },
+  {
+    why: "systemd-analyze, with which the tests verify the units of deploy/",
+    apt: ["systemd"],
+    dnf: ["systemd"],
+    isNeeded: (purpose) => purpose === "test",
+    isThere: () => onPath("systemd-analyze"),
+  },
+  {
     why: "nft, with which host routes set the marks of node ports, and the tests' VPC drops spoofed packets",
     apt: ["nftables"],
     dnf: ["nftables"],
@@ -134,6 +151,7 @@ const STEPS = [
   { isDone: dependenciesMatchLock, carryOut: installDependencies },
   { isDone: runtimeWorks, carryOut: repairRuntime },
   { isDone: pluginIsFresh, carryOut: buildPlugin },
+  { isDone: (purpose) => purpose !== "test" || pythonToolsAreThere(), carryOut: installPythonTools },
 ];
 
 function main() {
@@ -275,6 +293,32 @@ function buildPlugin() {
   const result = run("/bin/sh", [join(NATIVE, "build.sh")]);
   if (result.stderr.trim() !== "") process.stderr.write(result.stderr);
   if (result.status !== 0 || !pluginIsFresh()) throw new Refusal("native/enid-ipam.c could not be built; see above");
+}
+
+// Linters from PyPI
+
+/** The list as it was installed lies beside the tools. */
+function pythonToolsAreThere() {
+  try {
+    return readFileSync(join(PYTHON_TOOLS, "installed.txt"), "utf8") === readFileSync(PYTHON_TOOLS_LIST, "utf8");
+  } catch {
+    return false;
+  }
+}
+
+function installPythonTools() {
+  say("installing the linters of scripts/python-tools.txt (cfn-lint, salt)");
+  const began = Date.now();
+  rmSync(PYTHON_TOOLS, { recursive: true, force: true });
+  const made = run("python3", ["-m", "venv", PYTHON_TOOLS]);
+  const pip = join(PYTHON_TOOLS, "bin", "pip");
+  const args = ["install", "--quiet", "--disable-pip-version-check", "--requirement", PYTHON_TOOLS_LIST];
+  const result = made.status === 0 ? run(pip, args) : made;
+  if (result.status !== 0) {
+    throw new Refusal(`${lastLines(result.output)}\nthe linters could not be installed; see above, then run: npm test`);
+  }
+  copyFileSync(PYTHON_TOOLS_LIST, join(PYTHON_TOOLS, "installed.txt"));
+  say(`installed in ${((Date.now() - began) / 1000).toFixed(0)} s`);
 }
 
 // Helpers
