@@ -6,7 +6,8 @@ import type { FixedData } from "./fixed-data.ts";
 export function syncFixed(data: FixedData, caller: FixedCaller, held: FixedRecord): FixedVerdict {
   const { pod } = held;
   const stored = data.record(pod);
-  if (held.holder !== caller.nodeId) {
+  const isNobodys = held.holder === "";
+  if (held.holder !== caller.nodeId && !isNobodys) {
     return stored === undefined ? { kind: "gone", pod } : verdict(data, caller, stored, pod);
   }
   const known = stored?.record ?? data.tombstone(pod)?.record;
@@ -17,6 +18,7 @@ export function syncFixed(data: FixedData, caller: FixedCaller, held: FixedRecor
   data.lost(caller.times.youngMs);
   const rival = data.record(podOfOther(data, held));
   if (rival !== undefined) {
+    if (isNobodys) return { kind: "gone", pod };
     if (!isStronger(held, rival.record)) {
       if (stored !== undefined) data.drop(stored);
       data.bury({ record: held, atMs: data.nowMs });

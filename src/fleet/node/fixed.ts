@@ -28,6 +28,9 @@ const SWEEP_TASK = "fixed-sweep";
 /** Parked addresses of nodes that are gone are forgotten so long after their time. */
 const OVERDUE_MS = 86_400_000;
 
+/** Nobody serves it before the store has settled, and who claims it then has EC2 bring it. */
+const NOBODYS = { holder: "", holderName: "", state: "parked" } as const;
+
 /** The records of fixed addresses as one node asks for them. */
 export class NodeFixed implements FixedRecords {
   readonly #options: PartOptions;
@@ -94,10 +97,9 @@ export class NodeFixed implements FixedRecords {
   }
 
   async sync(held: readonly FixedRecord[], lastHere: readonly FixedRecord[] = []): Promise<readonly SyncVerdict[]> {
-    const { nodeId, nodeName } = this.#member();
+    const { nodeId } = this.#member();
     this.#epochs = new Map(held.map(({ pod, epoch }) => [pod, epoch]));
-    const would = { holder: nodeId, holderName: nodeName, state: "parked" as const };
-    const named = [...held, ...lastHere.map((record) => ({ ...record, ...would }))];
+    const named = [...held, ...lastHere.map((record) => ({ ...record, ...NOBODYS }))];
     const verdicts: SyncVerdict[] = [];
     let at = 0;
     // Also with nothing held: it is the node's sign of life.

@@ -147,7 +147,7 @@ return cjson.encode(done(record))
 `,
 };
 
-/** ARGV[1] caller, [2] node, from [3] on the records that it holds. */
+/** ARGV[1] caller, from [2] on the records that it holds, or that are nobody's. */
 export const SYNC: Script = {
   name: "fixed-sync",
   lua: `${FIXED_LIBRARY}${FIXED_OPENING}
@@ -167,7 +167,7 @@ end
 local function sync(mine)
   local pod = mine.pod
   local stored = record_of(pod)
-  if mine.holder ~= caller.nodeId then
+  if mine.holder ~= caller.nodeId and mine.holder ~= "" then
     return stored and verdict(stored, pod) or {kind = "gone", pod = pod}
   end
   local known = stored or gone_of(pod)
@@ -178,6 +178,7 @@ local function sync(mine)
   local other = redis.call("HGET", KEYS[2], mine.address)
   local rival = other and other ~= pod and record_of(other)
   if rival then
+    if mine.holder == "" then return {kind = "gone", pod = pod} end
     local theirs = rival.record
     local stronger = mine.epoch > theirs.epoch
     if mine.epoch == theirs.epoch then stronger = mine.state == "bound" and theirs.state ~= "bound" end

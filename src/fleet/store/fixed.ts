@@ -11,7 +11,11 @@ export interface FixedStore {
   create(caller: FixedCaller, record: FixedStart): Promise<Told<ChangeAnswer>>;
   /** What the holder alone may do, in the epoch that it knows. A step that was done already is answered as done. */
   change(what: FixedChange, nodeId: string, pod: string, epoch: number): Promise<ChangeAnswer>;
-  /** At most `SYNC_LIMIT` records. Marks the sign of life of the caller. One verdict for each, in their order. */
+  /**
+   * At most `SYNC_LIMIT` records: those that the caller holds, and, without a holder, those that it lost and whose address it
+   * still has. What the store does not know, or knows in an earlier epoch, it takes from there. Marks the sign of life of the
+   * caller. One verdict for each, in their order.
+   */
   sync(
     caller: FixedCaller,
     held: readonly FixedRecord[],

@@ -151,8 +151,8 @@ export interface FixedRecords {
   forget(pod: string, epoch: number): Promise<ChangeAnswer>;
   /**
    * What this node holds, from its own durable state; the state of the fleet in return. Also tells the fleet that the node
-   * lives. What the store lost comes back by it. `lastHere` are records of others whose address is on this node still: this
-   * node holds those that the store does not know, or knows in an earlier epoch. To be called every `FIXED_SYNC_MS`.
+   * lives. What the store lost comes back by it. `lastHere` are records of others whose address is on this node still: nobody
+   * holds those that the store does not know, or knows in an earlier epoch. To be called every `FIXED_SYNC_MS`.
    */
   sync(held: readonly FixedRecord[], lastHere?: readonly FixedRecord[]): Promise<readonly SyncVerdict[]>;
 }

@@ -299,6 +299,37 @@ export function describeFixedContract(name: string, bench: () => Promise<FixedBe
         ]);
       });
 
+      it("brings back what is nobody's, for its holder to take over by the later epoch", async () => {
+        const bound = { ...(await created()), epoch: 7 };
+        await store.change("forget", "a", pod, 1);
+        const gone = { ...bound, pod: "shop/gone" };
+        const nobodys = {
+          ...bound,
+          pod: "shop/lost",
+          address: "10.0.9.9",
+          holder: "",
+          holderName: "",
+          state: "parked" as const,
+        };
+        expect((await store.sync(caller("b"), [nobodys])).verdicts).toEqual([
+          { kind: "lost", pod: "shop/lost", record: nobodys },
+        ]);
+        expect(await store.find("shop/lost")).toEqual(nobodys);
+        const settled = await store.claim(caller("c"), "shop/lost");
+        expect(settled).toMatchObject({ kind: "held", because: expect.stringContaining("lost writes") });
+        const holders = { ...nobodys, holder: "a", holderName: "node-a", epoch: 8, state: "bound" as const };
+        expect((await store.sync(caller("a"), [holders])).verdicts).toMatchObject([{ kind: "yours", record: holders }]);
+        expect((await store.sync(caller("b"), [nobodys])).verdicts).toEqual([
+          { kind: "lost", pod: "shop/lost", record: holders },
+        ]);
+        // Another pod has the address by now, or its record was forgotten.
+        const taken = { ...nobodys, pod: "shop/late", epoch: 99 };
+        expect((await store.sync(caller("b"), [taken])).verdicts).toEqual([{ kind: "gone", pod: "shop/late" }]);
+        expect(await store.find("shop/lost")).toEqual(holders);
+        const forgotten = { ...gone, pod, holder: "", holderName: "", epoch: 1, state: "parked" as const };
+        expect((await store.sync(caller("b"), [forgotten])).verdicts).toEqual([{ kind: "gone", pod }]);
+      });
+
       it("gives one epoch to the one whom the store knows", async () => {
         await created();
         const claim: FixedRecord = { ...bound, holder: "b" };
