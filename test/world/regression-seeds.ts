@@ -37,6 +37,7 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
   rolling(328, "an address that moved under describes that lag came to two interfaces of its node"),
   rolling(344, "a record was given up after the store had lost its data"),
   rolling(359, "an address that no node held was forgotten with the store's data, though a node had it"),
+  rolling(395, "a node served an address that had moved on, from a record that it had brought back itself"),
   rolling(406, "an address was forgotten with the store's data, whose claim its node had never heard of"),
   rolling(500, "the cloud gave the address of a dead node to another one, in a prefix"),
 ];

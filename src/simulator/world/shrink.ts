@@ -10,7 +10,8 @@ export interface ShrinkLimits {
 
 /**
  * The least that still breaks the same promise: faults are left out, halves first and then one by one, and the faults
- * end earlier. Every fault draws from dice of its own, so that leaving one out changes nothing of the others.
+ * end earlier. Every fault draws from dice of its own and keeps its timer, so that leaving one out changes
+ * nothing before it.
  */
 export async function shrink(outcome: SeedOutcome, limits: ShrinkLimits): Promise<Shrunk> {
   const [first] = outcome.violations;
