@@ -1,6 +1,16 @@
 import type { Clock } from "../adapters/index.ts";
 import { type Settings, selectionOf } from "../configuration/index.ts";
-import { type PlanReport, type Provider, planAfresh } from "../manager/index.ts";
+import { coerceError, EnidError } from "../errors.ts";
+import {
+  type PlanReport,
+  type Provider,
+  planAfresh,
+  rangesToReserve,
+  type SubnetFact,
+  subnetsOf,
+  unreserved,
+  unreservedError,
+} from "../manager/index.ts";
 
 export interface CloudDryRun {
   readonly provider: Provider;
@@ -30,5 +40,28 @@ export async function dryRunAgainstCloud({ provider, settings, waiting, clock }:
     waiting,
     nowMs: clock.nowMs(),
   });
-  return { plan: made, waiting, calls: made.steps.map((step) => provider.calls(step)), error: undefined };
+  const remarks = await reservationRemarks(provider, settings, resolution.subnets);
+  const plan = { ...made, explanation: [...made.explanation, ...remarks] };
+  return { plan, waiting, calls: made.steps.map((step) => provider.calls(step)), error: undefined };
+}
+
+/** What the plan says of the reservations that the settings lean on, and the commands that make those that lack. */
+async function reservationRemarks(
+  provider: Provider,
+  { values }: Settings,
+  allowed: readonly SubnetFact[],
+): Promise<string[]> {
+  const ranges = rangesToReserve(values);
+  const subnets = subnetsOf(ranges, allowed);
+  if (provider.reservations === undefined || subnets.length === 0) return [];
+  try {
+    const missing = unreserved(ranges, subnets, await provider.reservations(subnets.map(({ id }) => id)));
+    if (missing.length === 0) return [];
+    const { message, remedy } = unreservedError(missing);
+    return [message, remedy];
+  } catch (error) {
+    const detail = coerceError(error).message;
+    const values = { ranges: ranges.join(", "), subnets: subnets.map(({ id }) => id).join(", "), detail };
+    return [new EnidError("ENID_FIXED_RESERVATIONS_UNKNOWN", values).message];
+  }
 }

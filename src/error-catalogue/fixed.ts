@@ -57,6 +57,19 @@ export const fixedErrors = {
     cni: RETRY,
     exit: 1,
   },
+  ENID_FIXED_UNRESERVED: {
+    message:
+      "fixed-parking is `reservation`, and no explicit subnet CIDR reservation covers {missing}: their fixed addresses wait on the nodes, where they take slots",
+    remedy: "Make the reservation; enid sees it within some minutes. The commands: `{commands}`.",
+    exit: 1,
+  },
+  ENID_FIXED_RESERVATIONS_UNKNOWN: {
+    message:
+      "fixed-parking is `reservation`, and whether {ranges} is reserved in {subnets} cannot be read: fixed addresses wait on the nodes, where they take slots ({detail})",
+    remedy:
+      "Allow ec2:GetSubnetCidrReservations (statement Look of deploy/iam/enid-node.json) if EC2 refuses it; enid tries again by itself.",
+    exit: 1,
+  },
   ENID_FIXED_UNKNOWN: {
     message: "{pod} has no record of a fixed address in this fleet",
     remedy: "`enid fleet fixed list` shows the pods that have one. Pods are named namespace/name.",

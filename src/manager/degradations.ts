@@ -30,6 +30,7 @@ export const DEGRADATION_NAMES = [
   "bird-failing",
   "fleet-away",
   "fleet-settings-wait",
+  "fixed-unreserved",
   "invariant-broken",
 ] as const;
 export type DegradationName = (typeof DEGRADATION_NAMES)[number];
@@ -77,6 +78,11 @@ export class Degradations {
   /** What its error says; undefined while it does not last. */
   messageOf(name: DegradationName): string | undefined {
     return this.#present.get(name)?.error.message;
+  }
+
+  /** The error of the state; undefined while it does not last. */
+  errorOf(name: DegradationName): Degradation["error"] | undefined {
+    return this.#present.get(name)?.error;
   }
 
   list(): readonly Degradation[] {

@@ -53,15 +53,18 @@ export interface DryRunOptions {
   readonly giveBack: GiveBack | undefined;
   /** Why no plan can be trusted at the moment. */
   readonly obstacle: EnidError | undefined;
+  /** What the plan says beside its reasons, a sentence each. */
+  readonly remarks: readonly string[];
 }
 
 /** The plan for the present state, with the calls it would make. Changes nothing and calls nothing. */
 export function dryRun(options: DryRunOptions): PlanReport {
-  const { node, provider, restraint, nowMs, waiting, giveBack, obstacle } = options;
+  const { node, provider, restraint, nowMs, waiting, giveBack, obstacle, remarks } = options;
   if (node.facts === undefined || node.resolution === undefined) {
     const nothing = { steps: [], needed: 0, surge: 0, wanted: 0, planned: 0, explanation: [] };
     return { plan: nothing, waiting, calls: [], error: obstacle?.toJSON() };
   }
   const made = plan(planInput(node, { facts: node.facts, nowMs, waiting, restraint, giveBack }));
-  return { plan: made, waiting, calls: made.steps.map((step) => provider.calls(step)), error: undefined };
+  const explained = { ...made, explanation: [...made.explanation, ...remarks] };
+  return { plan: explained, waiting, calls: made.steps.map((step) => provider.calls(step)), error: undefined };
 }

@@ -20,6 +20,8 @@ export interface FixedSyncOptions {
   readonly losses: FixedLosses;
   readonly adding: FixedAdding;
   readonly fleet: Pick<Fleet, "fixed" | "report">;
+  /** Whether EC2 gives the address to nobody by itself, once it is given back. */
+  readonly isReserved: (address: string) => boolean;
   /** Brings the next round forward. */
   readonly wake: () => void;
 }
@@ -170,13 +172,14 @@ export class FixedSync {
 
   /** Where it is fenced by a reservation it need not take a slot here; what has left is nobody's in the fleet then. */
   #parkElsewhere(record: FixedRecord): void {
-    const { node, clock, losses } = this.#options;
+    const { node, clock, losses, isReserved } = this.#options;
     const { values } = node.settings;
-    if (values["fixed-parking"] !== "reservation") return;
+    if (values["fixed-parking"] !== "reservation" || !isReserved(record.address)) return;
     const sinceMs = this.#parkedSinceMs.get(record) ?? clock.nowMs();
     this.#parkedSinceMs.set(record, sinceMs);
-    // A pod that restarts comes back before that.
-    if (clock.nowMs() - sinceMs >= values["release-delay-seconds"] * 1_000) losses.leaveToReservation(record);
+    // A pod that restarts comes back before that; and no address goes back while others like it would cool.
+    const waitMs = Math.max(values["release-delay-seconds"], values["cooling-seconds"]) * 1_000;
+    if (clock.nowMs() - sinceMs >= waitMs) losses.leaveToReservation(record);
   }
 
   #isAbandoned({ pod }: FixedRecord): boolean {

@@ -20,6 +20,7 @@ import { NEVER } from "./moments.ts";
 import type { NodeState } from "./node.ts";
 import type { Change, FixedRecord, Fleet, Provider, Telemetry } from "./ports/index.ts";
 import type { WaitingReport } from "./reports.ts";
+import { Reservations } from "./reservations.ts";
 import type { Restraint } from "./restraint.ts";
 
 export interface FixedOptions {
@@ -32,7 +33,7 @@ export interface FixedOptions {
   readonly degradations: Degradations;
   readonly activities: Activities;
   readonly restraint: Restraint;
-  readonly provider: Pick<Provider, "observe">;
+  readonly provider: Pick<Provider, "observe" | "reservations">;
   readonly actor: Pick<Actor, "begin">;
   readonly fleet: Fleet | undefined;
   readonly current: () => boolean;
@@ -50,6 +51,7 @@ export class Fixed {
   readonly #taking: FixedTaking;
   readonly #adding: FixedAdding;
   readonly #sync: FixedSync | undefined;
+  readonly #reservations: Reservations;
 
   constructor(options: FixedOptions) {
     const { node, fleet } = options;
@@ -58,6 +60,7 @@ export class Fixed {
     this.#losses = new FixedLosses({ ...options, book: this.#book });
     this.#taking = new FixedTaking(options);
     const parts = { book: this.#book, losses: this.#losses };
+    this.#reservations = new Reservations(options);
     this.#adding = new FixedAdding({
       ...options,
       ...parts,
@@ -66,7 +69,11 @@ export class Fixed {
       sync: () => this.#sync?.sync() ?? Promise.resolve(),
       soon: (pod) => this.#sync?.soon(pod),
     });
-    this.#sync = fleet === undefined ? undefined : new FixedSync({ ...options, ...parts, fleet, adding: this.#adding });
+    const isReserved = (address: string) => this.#reservations.covers(address);
+    this.#sync =
+      fleet === undefined
+        ? undefined
+        : new FixedSync({ ...options, ...parts, fleet, adding: this.#adding, isReserved });
   }
 
   /**
@@ -113,6 +120,11 @@ export class Fixed {
     this.#taking.endAll(error);
   }
 
+  /** What a plan says beside its reasons, a sentence each. */
+  remarks(): readonly string[] {
+    return this.#reservations.remarks();
+  }
+
   waiting(): readonly WaitingReport[] {
     return this.#adding.waiting();
   }
@@ -121,10 +133,13 @@ export class Fixed {
   look(nowMs: number): void {
     if (this.#options.node.fixed.size > 0) this.#losses.look();
     this.#taking.look();
-    this.#sync?.look(nowMs);
+    if (this.#sync === undefined) return;
+    this.#reservations.look(nowMs);
+    this.#sync.look(nowMs);
   }
 
   nextMs(nowMs: number): number {
-    return Math.min(this.#taking.nextMs(nowMs), this.#sync?.nextMs(nowMs) ?? NEVER);
+    const reservationsMs = this.#reservations.nextMs(nowMs);
+    return Math.min(this.#taking.nextMs(nowMs), reservationsMs, this.#sync?.nextMs(nowMs) ?? NEVER);
   }
 }

@@ -9,3 +9,4 @@ export * from "./ports/index.ts";
 export { type Breach, type NumberedPromise, PROMISES, type PromiseNumber } from "./promises.ts";
 export * from "./reports.ts";
 export type { ConfigurationOffer } from "./settings-keeper.ts";
+export { rangesToReserve, subnetsOf, unreserved, unreservedError } from "./unreserved.ts";

@@ -122,5 +122,11 @@ export const LIMITS = {
   /** Addresses of named ranges that one ADD tries for a pod that has none yet. */
   fixedTries: 256,
 
+  /** The reservations over fixed addresses are read again; sooner while one is missing, or cannot be read. */
+  reservationsEveryMs: 60 * 60_000,
+  reservationsAgainMs: 5 * 60_000,
+  /** While they cannot be read again, they count for this long. */
+  reservationsTrustedMs: 2 * 60 * 60_000,
+
   historyEntries: 4_000,
 } as const;

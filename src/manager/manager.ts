@@ -206,6 +206,7 @@ export class Manager implements ManagerControl, LeaseService {
       nowMs: this.#clock.nowMs(),
       waiting: this.#parts.leasing.waitingCount + waiting,
       obstacle: this.#closed() ?? this.#parts.surveyor.resolveError,
+      remarks: this.#parts.fixed.remarks(),
     });
   }
 

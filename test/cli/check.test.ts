@@ -43,7 +43,7 @@ describe("enid check permissions", () => {
     const lines = stdout.trimEnd().split("\n");
     expect(lines[0]).toBe(`${INSTANCE} in eu-central-1, ${VPC}`);
     expect(lines.slice(1, -1).every((line) => line.startsWith("  allowed  "))).toBe(true);
-    expect(lines.at(-1)).toBe("14 actions: 14 allowed");
+    expect(lines.at(-1)).toBe("15 actions: 15 allowed");
     expect(stdout).toContain("AssignIpv6Addresses");
     expect(stdout).toContain("only needed for ip-families ipv6 or dual");
     expect(simulator.cloud.log.calls().filter((call) => call.isMutating && call.hadEffect)).toEqual([]);
@@ -60,7 +60,7 @@ describe("enid check permissions", () => {
       "           statement ChangeAddresses for interfaces is missing, or its condition does not hold: it is in the VPC of the statement",
     );
     expect(lines.slice(-2)).toEqual([
-      "14 actions: 13 allowed, 1 denied",
+      "15 actions: 14 allowed, 1 denied",
       "deploy/iam/enid-node.json has the statements; docs/permissions.md explains them.",
     ]);
   });
@@ -69,7 +69,7 @@ describe("enid check permissions", () => {
     simulator.cloud.deny(["AssignIpv6Addresses"]);
     const without = await callEnid(["check", "permissions"], environment);
     expect(without.code).toBe(0);
-    expect(without.stdout).toContain("14 actions: 13 allowed, 1 denied");
+    expect(without.stdout).toContain("15 actions: 14 allowed, 1 denied");
     const file = path.join(await temporaryFolder(), "dual.conf");
     const conf = {
       cniVersion: "1.0.0",
@@ -89,7 +89,7 @@ describe("enid check permissions", () => {
     const report = JSON.parse(stdout);
     expect(code).toBe(1);
     expect(report).toMatchObject({ granted: false, instanceId: INSTANCE, region: "eu-central-1", vpcId: VPC });
-    expect(report.checks).toHaveLength(14);
+    expect(report.checks).toHaveLength(15);
     expect(report.checks[0]).toEqual({
       action: "DescribeSubnets",
       verdict: "denied",

@@ -5,6 +5,7 @@ import {
   type Intent,
   type ObservedInterface,
   type Provider,
+  type Reservation,
   type Selection,
   type StepFailure,
   type StepOutcome,
@@ -20,6 +21,8 @@ export interface ProviderHarness {
   readonly selection: Selection;
   /** Allows nothing on this node; undefined when the provider has nothing to select. */
   readonly impossible: Selection | undefined;
+  /** What is set apart of the subnets of `selection`, ordered. Absent = nothing. */
+  readonly reserved?: readonly Reservation[];
   /** Changes asked of the cloud so far, refused ones included. */
   changes(): number;
   /** What the node really has, whatever any view of it shows. */

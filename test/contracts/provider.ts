@@ -70,6 +70,19 @@ export function providerContract(
       },
     );
 
+    it("tells what is set apart of the subnets it is asked for, if it knows of such a thing, without changing anything", async () => {
+      const { subnets } = await provider.resolve(harness.selection);
+      const asked = subnets.map(({ id }) => id);
+      const reservations = (await provider.reservations?.(asked)) ?? [];
+      expect(reservations).toEqual(harness.reserved ?? []);
+      for (const { cidr, subnetId } of reservations) {
+        expect(cidr).toMatch(CIDR);
+        expect(asked).toContain(subnetId);
+      }
+      expect(await provider.reservations?.([])).toEqual(provider.reservations && []);
+      expect(harness.changes()).toBe(0);
+    });
+
     it("lists the calls of a step without making them", async () => {
       const step = harness.growth?.create(2) ?? { kind: "remove-interface", interfaceId: "none", reason: "test" };
       for (const call of provider.calls(step)) expect(call.action).not.toBe("");

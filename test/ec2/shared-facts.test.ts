@@ -123,7 +123,7 @@ function bench(count = 2): Bench {
     ),
     alone: createAwsProvider({ ...common, random: seeded(5), direct: direct(6) }),
     facts: intruder.fleet.facts,
-    asked: () => calls.splice(0).filter((action) => /Subnets|SecurityGroups|InstanceTypes/.test(action)),
+    asked: () => calls.splice(0).filter((action) => /Subnets|SecurityGroups|InstanceTypes|Reservations/.test(action)),
     run,
     async tag(id, tags) {
       const foreign = createDirectAccess({ cloud, clock, random: seeded(77), instanceId: INSTANCE });
@@ -174,6 +174,28 @@ describe("what EC2 says of subnets, security groups and instance types", () => {
     await clock.advance(10 * 60_000);
     await run(second.resolve(SELECTION));
     expect(asked().sort()).toEqual(["DescribeSecurityGroups", "DescribeSubnets"]);
+  });
+
+  it("is asked for by one node of reservations too, one call for each subnet, and again after five minutes", async () => {
+    const { nodes, alone, cloud, clock, run, asked } = bench(2);
+    const [first, second] = nodes as [Provider, Provider];
+    const reserve = (SubnetId: string, Cidr: string) =>
+      cloud.call("CreateSubnetCidrReservation", { SubnetId, Cidr, ReservationType: "explicit" }, { caller: "foreign" });
+    reserve(POD_SUBNET, "10.64.1.192/26");
+    await run(first.identify());
+    await run(second.identify());
+    asked();
+    const ids = [POD_SUBNET, SECOND_POD_SUBNET];
+    const seen = await run(first.reservations?.(ids) ?? Promise.reject());
+    expect(seen).toMatchObject([{ subnetId: POD_SUBNET, cidr: "10.64.1.192/26", kind: "explicit" }]);
+    expect(await run(second.reservations?.(ids) ?? Promise.reject())).toEqual(seen);
+    expect(asked()).toEqual(["GetSubnetCidrReservations", "GetSubnetCidrReservations"]);
+    reserve(SECOND_POD_SUBNET, "10.64.2.0/28");
+    await clock.advance(5 * 60_000 + 1_000);
+    const later = await run(second.reservations?.(ids) ?? Promise.reject());
+    expect(later).toHaveLength(2);
+    expect(await run(alone.reservations?.(ids) ?? Promise.reject())).toEqual(later);
+    expect(asked()).toHaveLength(4);
   });
 
   it("is asked again before it is believed that nothing fits", async () => {

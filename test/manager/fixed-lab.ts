@@ -1,6 +1,6 @@
 import { FleetNode, MemoryServer, memoryFleetStore } from "../../src/fleet/index.ts";
-import type { EnidEvent, Manager } from "../../src/manager/index.ts";
-import { FakeProvider, SUBNET_A } from "../support/fake-provider.ts";
+import type { EnidEvent, Manager, Reservation } from "../../src/manager/index.ts";
+import { FakeProvider, SUBNET_A, SUBNET_B } from "../support/fake-provider.ts";
 import { seededRandom, VirtualClock } from "../support/virtual-clock.ts";
 import { attachment, configuration, createLab, type Lab, LabStore } from "./harness.ts";
 
@@ -15,6 +15,9 @@ export const RULES = {
 /** A subnet that several nodes share: an address that one takes leaves the others, as with AllowReassignment. */
 export class SharedCloud {
   readonly nodes: FixedProvider[] = [];
+  /** What nodes find that are made from now on. */
+  reserved: readonly Reservation[] = [];
+  allowed: readonly string[] = [SUBNET_A, SUBNET_B];
   #next = 10;
 
   address(): string {
@@ -46,6 +49,8 @@ export class FixedProvider extends FakeProvider {
     super(clock);
     this.cloud = cloud;
     this.facts = { ...this.facts, instanceId };
+    this.reserved = cloud.reserved;
+    this.allowed = [...cloud.allowed];
     cloud.nodes.push(this);
   }
 

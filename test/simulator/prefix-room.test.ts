@@ -76,7 +76,7 @@ describe("subnet CIDR reservations over the wire", () => {
   test.each([
     ["a range outside the subnet", "10.6.9.0/28", "prefix", "is not within"],
     ["host bits", "10.6.0.1/28", "prefix", "not a valid CIDR"],
-    ["an overlap", "10.6.0.64/28", "explicit", "conflicts with another"],
+    ["an overlap", "10.6.0.64/28", "explicit", "has overlap with existing reserved CIDR block"],
     ["another type", "10.6.0.128/28", "both", "reservationType"],
   ])("refuse %s", async (_what, Cidr, type, text) => {
     const ask = (cidr: string, ReservationType: string) =>

@@ -10,6 +10,7 @@ import type {
   PlannedCall,
   Provider,
   ReportProgress,
+  Reservation,
   Resolution,
   Selection,
   StepFailure,
@@ -55,6 +56,8 @@ export class FakeProvider implements Provider {
   ipv6Subnets: string[] = [];
   /** What the cluster has hanging on nothing. */
   cluster: Leftover[] = [];
+  /** What is set apart in subnets. */
+  reserved: readonly Reservation[] = [];
   /** Intents as they were given to `settle`. */
   readonly settled: Intent[] = [];
   facts: NodeFacts = {
@@ -179,6 +182,11 @@ export class FakeProvider implements Provider {
   async leftovers(clusterName: string): Promise<readonly Leftover[]> {
     await this.#describe(`leftovers ${clusterName}`);
     return this.cluster;
+  }
+
+  async reservations(subnetIds: readonly string[]): Promise<readonly Reservation[]> {
+    await this.#describe("reservations");
+    return this.reserved.filter(({ subnetId }) => subnetIds.includes(subnetId));
   }
 
   calls(step: Step): readonly PlannedCall[] {

@@ -65,6 +65,7 @@ async function permissionSettings(settings: Settings): Promise<PermissionSetting
     families: settings.values["ip-families"],
     clusterName: settings.values["cluster-name"],
     primaryCarriesPods: settings.values["first-interface-index"] === 0,
+    parksInReservations: settings.values["fixed-parking"] === "reservation",
   };
 }
 

@@ -46,6 +46,12 @@ export interface Provider {
    */
   leftovers(clusterName: string, signal?: AbortSignal): Promise<readonly Leftover[]>;
 
+  /**
+   * The parts of these subnets that are set apart, whoever did it. One describe for each, which may be some minutes old where
+   * the provider has it from others. Absent = the cloud has none.
+   */
+  reservations?(subnetIds: readonly string[], signal?: AbortSignal): Promise<readonly Reservation[]>;
+
   /** How fast each action of the cloud may be called now, by action. Absent = the provider keeps no budget. */
   budget?(): readonly CallBudget[];
 
@@ -150,6 +156,20 @@ export interface SubnetFact {
   /** Absent = it has none. */
   readonly ipv6Cidr?: string;
   readonly tags: Readonly<Record<string, string>>;
+}
+
+/** A part of a subnet that is set apart (on EC2 a subnet CIDR reservation). */
+export interface Reservation {
+  /** "scr-…" */
+  readonly id: string;
+  readonly subnetId: string;
+  /** Canonical, of either family. */
+  readonly cidr: string;
+  /**
+   * `explicit`: the cloud gives none of its addresses to anybody who does not name it. `prefix`: prefixes come from it, single
+   * addresses do not, unless named.
+   */
+  readonly kind: "explicit" | "prefix";
 }
 
 export interface Observation {

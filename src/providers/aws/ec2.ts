@@ -10,11 +10,13 @@ import {
   DescribeSecurityGroupsCommand,
   DescribeSubnetsCommand,
   DetachNetworkInterfaceCommand,
+  GetSubnetCidrReservationsCommand,
   type InstanceTypeInfo,
   ModifyNetworkInterfaceAttributeCommand,
   type NetworkInterface,
   type SecurityGroup,
   type Subnet,
+  type SubnetCidrReservation,
   UnassignIpv6AddressesCommand,
   UnassignPrivateIpAddressesCommand,
 } from "@aws-sdk/client-ec2";
@@ -83,6 +85,19 @@ export class Ec2 {
       filters,
       (page, options) => this.#client.send(new DescribeSecurityGroupsCommand(page), options),
       (answer) => answer.SecurityGroups,
+      signal,
+    );
+  }
+
+  /** Of both kinds and families, of one subnet: EC2 knows no question about several. */
+  subnetReservations(subnetId: string, signal?: AbortSignal): Promise<SubnetCidrReservation[]> {
+    return this.#transport.pages(
+      "GetSubnetCidrReservations",
+      { "subnet-id": [subnetId] },
+      (page, options) => {
+        return this.#client.send(new GetSubnetCidrReservationsCommand({ ...page, SubnetId: subnetId }), options);
+      },
+      ({ SubnetIpv4CidrReservations: ipv4 = [], SubnetIpv6CidrReservations: ipv6 = [] }) => [...ipv4, ...ipv6],
       signal,
     );
   }

@@ -18,6 +18,8 @@ export interface PermissionSettings {
   readonly clusterName: string;
   /** The primary interface carries pods too (`first-interface-index` 0). */
   readonly primaryCarriesPods: boolean;
+  /** Fixed addresses wait in reservations (`fixed-parking`). */
+  readonly parksInReservations: boolean;
 }
 
 /** what the actions are tried with: of the node itself, as far as its permissions let it be read. */

@@ -11,6 +11,7 @@ import {
   DescribeSubnetsCommand,
   DetachNetworkInterfaceCommand,
   type EC2Client,
+  GetSubnetCidrReservationsCommand,
   ModifyNetworkInterfaceAttributeCommand,
   UnassignIpv6AddressesCommand,
   UnassignPrivateIpAddressesCommand,
@@ -91,6 +92,10 @@ export function probesOf(client: Ec2Sender, action: string, facts: ProbeFacts): 
     case "DescribeInstanceTypes": {
       const InstanceTypes = [facts.instanceType as _InstanceType];
       return [probe(client, action, facts.instanceType, new DescribeInstanceTypesCommand({ ...DRY, InstanceTypes }))];
+    }
+    case "GetSubnetCidrReservations": {
+      const input = { ...DRY, SubnetId: facts.subnetId };
+      return [probe(client, action, facts.subnetId, new GetSubnetCidrReservationsCommand(input))];
     }
     case "CreateNetworkInterface":
       return [creation(client, facts, true)];
@@ -179,7 +184,7 @@ interface DryCommand {
 
 function probe(client: Ec2Sender, action: string, on: string, command: DryCommand, target?: Target): Probe {
   return {
-    call: { action, mutation: !action.startsWith("Describe") },
+    call: { action, mutation: !/^(Describe|Get)/.test(action) },
     on,
     how: "dry-run",
     ...(target === undefined ? {} : { target }),

@@ -14,7 +14,7 @@ export interface Grantor {
 }
 
 /** When an action is needed: always, or only with certain settings. */
-export type Need = "always" | "security-groups" | "ipv6";
+export type Need = "always" | "security-groups" | "ipv6" | "reservations";
 
 export interface Permission {
   /** The action of EC2; in IAM `ec2:` stands before it. */
@@ -31,6 +31,7 @@ export const NEEDS: Readonly<Record<Need, string>> = {
   always: "always",
   "security-groups": "security-groups, security-group-tags",
   ipv6: "ip-families ipv6 or dual",
+  reservations: "fixed-parking reservation",
 };
 
 const LOOK: readonly Grantor[] = [{ sid: "Look" }];
@@ -64,6 +65,7 @@ export const PERMISSIONS: readonly Permission[] = [
   { action: "DescribeNetworkInterfaces", need: "always", grantors: LOOK },
   { action: "DescribeInstanceTypes", need: "always", grantors: LOOK },
   { action: "DescribeSecurityGroups", need: "security-groups", grantors: LOOK },
+  { action: "GetSubnetCidrReservations", need: "reservations", grantors: LOOK },
   {
     action: "CreateNetworkInterface",
     need: "always",

@@ -178,7 +178,7 @@ class Check {
   }
 
   #needs(need: Need): boolean {
-    const { selection, families } = this.#settings;
+    const { selection, families, parksInReservations } = this.#settings;
     switch (need) {
       case "always":
         return true;
@@ -186,6 +186,8 @@ class Check {
         return selection.securityGroups.length > 0 || Object.keys(selection.securityGroupTags).length > 0;
       case "ipv6":
         return families !== "ipv4";
+      case "reservations":
+        return parksInReservations;
     }
   }
 }

@@ -9,6 +9,7 @@ import type {
   PlannedCall,
   Provider,
   ReportProgress,
+  Reservation,
   Resolution,
   Selection,
   StepFailure,
@@ -33,6 +34,7 @@ import { Observer } from "./observation.ts";
 import { type AwsProviderOptions, DEFAULT_LIMITS, type Surroundings } from "./options.ts";
 import { plannedCalls } from "./planned-calls.ts";
 import { removeInterface } from "./removal.ts";
+import { readReservations } from "./reservations.ts";
 import { resolveSecurityGroups } from "./security-groups.ts";
 import { GROUPS_AGE_MS, SharedLooks } from "./shared-looks.ts";
 import { type StepContext, stepFailureOf, withFailure, withUnknownEffect } from "./step-context.ts";
@@ -173,6 +175,13 @@ export class AwsProvider implements Provider {
     return guarded("leftovers", signal, async () => {
       const { ec2 } = await this.#located(signal);
       return listLeftovers(ec2, this.#memory, clusterName, signal);
+    });
+  }
+
+  reservations(subnetIds: readonly string[], signal?: AbortSignal): Promise<readonly Reservation[]> {
+    return guarded("reservations", signal, async () => {
+      const { ec2 } = await this.#located(signal);
+      return readReservations(ec2, this.#looks, subnetIds, signal);
     });
   }
 

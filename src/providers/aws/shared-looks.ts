@@ -1,4 +1,4 @@
-import type { InstanceTypeInfo, SecurityGroup, Subnet } from "@aws-sdk/client-ec2";
+import type { InstanceTypeInfo, SecurityGroup, Subnet, SubnetCidrReservation } from "@aws-sdk/client-ec2";
 import type { SharedFacts } from "../../manager/ports/index.ts";
 import type { Ec2 } from "./ec2.ts";
 import type { Filters } from "./ec2-transport.ts";
@@ -9,6 +9,8 @@ export const GROUPS_AGE_MS = 10 * 60_000;
 export const TYPE_AGE_MS = 24 * 3_600_000;
 /** A subnet's range never changes. */
 export const RANGES_AGE_MS = 24 * 3_600_000;
+/** Somebody who makes a reservation waits for nodes to see it. */
+export const RESERVATIONS_AGE_MS = 5 * 60_000;
 /** What is asked once more before bad news is believed. */
 export const FRESH_AGE_MS = 1_000;
 
@@ -41,6 +43,11 @@ export class SharedLooks {
   ): Promise<readonly SecurityGroup[]> {
     const describe = () => ec2.describeSecurityGroups(filters, signal);
     return this.#list(`security-groups ${nameOf(filters)}`, maxAgeMs, describe, usedOfGroup, signal);
+  }
+
+  reservations(ec2: Ec2, subnetId: string, signal?: AbortSignal): Promise<readonly SubnetCidrReservation[]> {
+    const ask = () => ec2.subnetReservations(subnetId, signal);
+    return this.#list(`reservations ${subnetId}`, RESERVATIONS_AGE_MS, ask, usedOfReservation, signal);
   }
 
   async instanceType(ec2: Ec2, type: string, signal?: AbortSignal): Promise<InstanceTypeInfo | undefined> {
@@ -91,6 +98,15 @@ function usedOfSubnet(subnet: Subnet): Subnet {
 
 function usedOfGroup({ GroupId, GroupName, VpcId, Tags }: SecurityGroup): SecurityGroup {
   return { GroupId, GroupName, VpcId, Tags: plainTags(Tags) };
+}
+
+function usedOfReservation({
+  SubnetCidrReservationId,
+  SubnetId,
+  Cidr,
+  ReservationType,
+}: SubnetCidrReservation): SubnetCidrReservation {
+  return { SubnetCidrReservationId, SubnetId, Cidr, ReservationType };
 }
 
 function usedOfType({ Hypervisor, BareMetal, NetworkInfo }: InstanceTypeInfo): InstanceTypeInfo {

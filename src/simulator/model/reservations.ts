@@ -15,14 +15,13 @@ export interface NewReservation {
 }
 
 /**
- * The range may hold addresses in use; it overlaps no other reservation. Errors: InvalidParameterValue; no public source
- * shows EC2's codes for a range outside the subnet or over another one.
+ * The range may hold addresses in use; it overlaps no other reservation. Errors: InvalidParameterValue, for an overlap with
+ * EC2's words (hashicorp/terraform-provider-aws#45304); no public source shows what it says of a range outside the subnet.
  */
 export function reserve(world: World, subnet: Subnet, wanted: NewReservation): Reservation {
   checkCidr(subnet, wanted.cidr);
   const clash = reservationsOf(world, subnet.id).find((other) => doOverlap(other.cidr, wanted.cidr));
-  if (clash)
-    throw invalidValue(`The CIDR '${wanted.cidr}' conflicts with another subnet CIDR reservation '${clash.id}'`);
+  if (clash) throw invalidValue(`Reservation CIDR ${wanted.cidr} has overlap with existing reserved CIDR block`);
   const { id = drawId(world, "scr"), cidr, kind, description, tags } = wanted;
   const made: Reservation = { id, subnetId: subnet.id, cidr, kind, description, tags };
   world.state.reservations.set(id, made);

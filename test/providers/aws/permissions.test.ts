@@ -28,6 +28,7 @@ const ALLOWED: PermissionSettings = {
   families: "ipv4",
   clusterName: "blue",
   primaryCarriesPods: true,
+  parksInReservations: false,
 };
 const WITHOUT_DRY_RUN = PERMISSIONS.map(({ action }) => action).filter((action) => /^(Una|A)ssign/.test(action));
 
