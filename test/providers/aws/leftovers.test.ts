@@ -58,7 +58,9 @@ describe("leftovers of the cluster", () => {
       subnet: wide.id,
       tags: own,
     }));
-    const node = await aNode({ model: { subnets: [...MODEL.subnets, wide], interfaces: many } });
+    // A page is a megabyte of XML: a busy machine takes longer for it than a quick limit allows, and it is asked for again.
+    const limits = { requestTimeoutMs: 30_000 };
+    const node = await aNode({ limits, model: { subnets: [...MODEL.subnets, wide], interfaces: many } });
     expect(await node.provider.leftovers("blue")).toHaveLength(1_003);
     expect(actions(node)).toEqual(["DescribeNetworkInterfaces", "DescribeNetworkInterfaces"]);
   });
