@@ -209,7 +209,10 @@ class Round {
     if (record === undefined) return { why: `${address} is on ${id}, which EC2 has not described yet` };
     const remaining = this.#remaining(record);
     if (remaining !== "") return { why: `${address} is on ${id}, which carries no pods: ${remaining}` };
-    return { block: { cidr: place.cidr, interfaceId: id, kind: place.cidr.endsWith("/32") ? "address" : "prefix" } };
+    const kind = place.cidr.endsWith("/32") ? "address" : "prefix";
+    // As for all that enid finds on an interface of others: the other IPAM took it, and enid never gives it back.
+    const found = record.madeBy === "enid" ? {} : { found: true };
+    return { block: { cidr: place.cidr, interfaceId: id, kind, ...found } };
   }
 
   /** The interface that carries the address, and the block that it is in. */

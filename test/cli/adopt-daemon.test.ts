@@ -19,7 +19,7 @@ const OTHERS = "eni-0b000000000000001";
 /** What the other IPAM has put on its interface; pods have the first four. */
 const ADDRESSES = [20, 21, 22, 23, 24, 25].map((last) => `100.64.0.${last}`);
 const PODS = ADDRESSES.slice(0, 4);
-const LONG = { timeout: 15_000, interval: 20 };
+const LONG = { timeout: 40_000, interval: 20 };
 
 const VPC_CNI_TAGS = {
   "node.k8s.amazonaws.com/instance_id": INSTANCE,

@@ -143,6 +143,19 @@ describe("adopting leases", () => {
     expect(store.log.length).toBe(after);
   });
 
+  it("notes of their blocks that the other IPAM took them, so that enid never gives them back", async () => {
+    const { adopt, node } = await lab({
+      record: record(1, OF_VPC_CNI),
+      addresses: ["10.0.1.5"],
+      prefixes: ["10.0.2.16/28"],
+    });
+    await adopt([entry(1, "10.0.1.5"), entry(2, "10.0.2.17")]);
+    expect([...node.pool.blocks()].map(({ block }) => block.found)).toEqual([true, true]);
+    const made = await lab({ record: record(1, { ...OF_VPC_CNI, madeBy: "enid" }), addresses: ["10.0.1.5"] });
+    await made.adopt([entry(1, "10.0.1.5")]);
+    expect([...made.node.pool.blocks()].map(({ block }) => block.found)).toEqual([undefined]);
+  });
+
   it("enters those on an interface of the other IPAM with their blocks, which nobody else gets before it is taken over", async () => {
     const { adopt, node, store } = await lab({
       record: record(1, OF_VPC_CNI),
