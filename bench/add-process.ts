@@ -136,5 +136,5 @@ function write(folder: string, name: string, text: string): string {
 
 if (import.meta.main) {
   const { buildDaemon } = await import("../scripts/build.ts");
-  console.log(await measureAdd(await buildDaemon(join(ROOT, "dist"))));
+  console.log(await measureAdd(await buildDaemon(join(ROOT, ".enid", "bundle"))));
 }

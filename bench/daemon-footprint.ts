@@ -84,8 +84,11 @@ export function readMemory(pid: number): Memory {
 }
 
 if (import.meta.main) {
-  const { buildDaemon } = await import("../scripts/build.ts");
+  // `bench/daemon-footprint.ts COMMAND` measures that; without one, a bundle of these sources.
+  const [command] = process.argv.slice(2);
   const { join } = await import("node:path");
-  const { ROOT } = await import("../scripts/lab/daemon.ts");
-  console.log(await measureFootprint(await buildDaemon(join(ROOT, "dist"))));
+  const { buildDaemon, ROOT } = await import("../scripts/build.ts");
+  console.log(
+    await measureFootprint(command === undefined ? await buildDaemon(join(ROOT, ".enid", "bundle")) : [command]),
+  );
 }

@@ -2,17 +2,19 @@
  * `npm run bench`: what enid costs, measured in one run against the bundled build. `--json` prints one JSON object on
  * standard output and nothing else; progress goes to standard error.
  */
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { buildDaemon } from "../scripts/build.ts";
 import { ROOT } from "../scripts/lab/daemon.ts";
+import { buildRelease } from "../scripts/release/release.ts";
 import { type AddTimes, measureAdd } from "./add-process.ts";
 import { type BurstFigures, measureBurst } from "./burst.ts";
 import { type CloudScale, measureCloudScale } from "./cloud-scale.ts";
 import { type Footprint, measureFootprint } from "./daemon-footprint.ts";
 import { measureDurableLeases } from "./durable-leases.ts";
 import { measureLeaseTime } from "./lease-time.ts";
+import { round } from "./median.ts";
 import { measureWorldSpeed, type WorldSpeed } from "./world-speed.ts";
 
 interface Figures {
@@ -23,11 +25,21 @@ interface Figures {
   readonly leaseNs: Readonly<Record<string, number>>;
   /** 110 ADDs at once on a node of EC2 with host routes. Absent = not root, who alone can make network namespaces. */
   readonly burst?: Awaited<ReturnType<typeof measureBurst>>;
+  /** Of the bundle, which runs on this machine's Node. */
   readonly memoryMb: Footprint["memoryMb"];
   readonly readyMs: number;
+  readonly release: ReleaseFigures;
   /** The simulated cloud by the number of its nodes. */
   readonly simulatedCloud: CloudScale;
   readonly simulatedWorlds: WorldSpeed;
+}
+
+/** The release: the same program, in one executable. */
+interface ReleaseFigures extends Footprint {
+  /** Of the tarball, in megabytes of 2^20 bytes. */
+  readonly tarballMb: number;
+  /** Its `readyMs` as a share of the bundle's, in the same run. */
+  readonly readyRatio: number;
 }
 
 const BURST_PODS = 110;
@@ -52,10 +64,22 @@ async function measure(folder: string): Promise<Figures> {
   const leaseNs = await step("lease time by pool size", async () => measureLeaseTime([30, 750, 60_000]));
   const leasesPerSecond = await step("durable leases", () => measureDurableLeases([1, 16, 128]));
   const { memoryMb, readyMs } = await step("memory after 1,000 leases, and starts", () => measureFootprint(command));
+  const release = await measureRelease(folder, readyMs);
   const simulatedCloud = await step("simulated cloud by nodes", async () => measureCloudScale([100, 5_000]));
   const simulatedWorlds = await step("simulated worlds", () => measureWorldSpeed());
-  const others = { leasesPerSecond, leaseNs, memoryMb, readyMs, simulatedCloud, simulatedWorlds };
+  const others = { leasesPerSecond, leaseNs, memoryMb, readyMs, release, simulatedCloud, simulatedWorlds };
   return burst === undefined ? { add, ...others } : { add, burst, ...others };
+}
+
+async function measureRelease(folder: string, bundleReadyMs: number): Promise<ReleaseFigures> {
+  const platform = `${process.platform}-${process.arch}`;
+  const say = (line: string) => process.stderr.write(`  ${line}\n`);
+  const made = await step("building the release", () =>
+    buildRelease({ platform, output: join(folder, "release"), say }),
+  );
+  const footprint = await step("the same of the release", () => measureFootprint([join(made.folder, "enid")]));
+  const tarballMb = round(statSync(made.tarball).size / 2 ** 20, 1);
+  return { ...footprint, tarballMb, readyRatio: round(footprint.readyMs / bundleReadyMs, 2) };
 }
 
 async function measureBurstAsRoot(): Promise<Figures["burst"]> {
@@ -74,7 +98,7 @@ async function step<T>(title: string, work: () => Promise<T>): Promise<T> {
 }
 
 function describe(figures: Figures): string {
-  const { add, leasesPerSecond, leaseNs, memoryMb, readyMs, simulatedCloud, simulatedWorlds } = figures;
+  const { add, leasesPerSecond, leaseNs, memoryMb, readyMs, release, simulatedCloud, simulatedWorlds } = figures;
   const rows: [string, string, string?][] = [
     ["ADD, whole process, enid-ipam", `${add.enidMs.toFixed(2)} ms`, `${add.ratio.toFixed(2)} of host-local`],
     ["ADD, whole process, host-local", `${add.hostLocalMs.toFixed(2)} ms`],
@@ -91,6 +115,9 @@ function describe(figures: Figures): string {
     ["memory after 1,000 leases, resident", `${memoryMb.resident} MB`],
     ["memory after 1,000 leases, private", `${memoryMb.private} MB`, `${memoryMb.privateDirty} MB of it written`],
     ["start to ready with warm state", `${readyMs} ms`],
+    ["release, resident", `${release.memoryMb.resident} MB`, `${release.memoryMb.privateDirty} MB of it written`],
+    ["release, start to ready", `${release.readyMs} ms`, `${release.readyRatio} of the bundle`],
+    ["release, tarball", `${release.tarballMb} MB`],
     ...Object.entries(simulatedCloud.callUs).map(([call, us]): [string, string, string] => [
       call,
       `${us["5000"]} µs`,

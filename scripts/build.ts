@@ -1,31 +1,34 @@
 /**
- * Bundles the command `enid` for a node: `npm run build` writes dist/enid (a launcher with the flags that keep the daemon
- * small), dist/enid.mjs and dist/chunks/. Needs nothing at run time but Node 24.
+ * Bundles the command `enid`. `npm run build` makes the release of it: dist/enid-VERSION-PLATFORM/ and its tarball, see
+ * docs/release.md. `buildDaemon` makes the bundle alone, for a machine that has Node 24.
  */
-import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, type Metafile, type Plugin } from "esbuild";
-import { COMMIT_FILE, commitOf } from "../src/cli/simulate/commit.ts";
+import { parseArgs } from "node:util";
+import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
+import type { BuildFacts } from "../src/cli/build-facts.ts";
+import { commitOf } from "../src/cli/commit.ts";
 
-const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /**
  * What each is worth is in docs/footprint.md.
  *
  * Not by NODE_OPTIONS: it refuses V8's flags, and child processes would inherit it.
  */
-const NODE_FLAGS = [
+export const NODE_FLAGS = [
   "--disable-warning=ExperimentalWarning",
   "--max-semi-space-size=1",
   "--optimize-for-size",
   "--no-concurrent-recompilation",
-];
+] as const;
 
 const LAUNCHER = `#!/bin/sh
 # enid with the flags that keep it small. ENID_NODE names another Node 24 than the one on the PATH.
 here=$(dirname "$(readlink -f "$0")")
-node=$here/../node_modules/node/bin/node
+node=$here/../../node_modules/node/bin/node
 [ -x "$node" ] || node=node
 node=\${ENID_NODE:-$node}
 # A simulation is no daemon: it may take memory to be fast.
@@ -38,16 +41,53 @@ export async function buildDaemon(folder: string): Promise<readonly [string]> {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const { metafile } = await build({
-    absWorkingDir: ROOT,
+    ...bundling(factsOfCheckout()),
     // The worker's code lies beside the chunk that starts it.
     entryPoints: { enid: "src/main.ts", "chunks/simulate-worker": "src/cli/simulate/simulate-worker.ts" },
     outdir: folder,
-    outExtension: { ".js": ".mjs" },
     chunkNames: "chunks/[name]-[hash]",
+    sourcemap: "external",
+    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+  });
+  checkInputs(metafile);
+  const launcher = join(folder, "enid");
+  writeFileSync(launcher, LAUNCHER);
+  chmodSync(launcher, 0o755);
+  return [launcher];
+}
+
+export interface Chunk {
+  /** "main.mjs", "simulate-worker.mjs" or one of those that they import: `./NAME`. */
+  readonly name: string;
+  readonly code: string;
+}
+
+/** The bundle as ES modules in memory, and what got into it. */
+export async function bundleChunks(
+  facts: BuildFacts,
+): Promise<{ readonly chunks: readonly Chunk[]; readonly metafile: Metafile }> {
+  const { outputFiles, metafile } = await build({
+    ...bundling(facts),
+    entryPoints: { main: "src/main.ts", "simulate-worker": "src/cli/simulate/simulate-worker.ts" },
+    outdir: ".",
+    chunkNames: "[name]-[hash]",
+    write: false,
+  });
+  checkInputs(metafile);
+  const chunks = outputFiles.map(({ path, text }) => ({ name: path.slice(path.lastIndexOf("/") + 1), code: text }));
+  return { chunks: chunks.sort((a, b) => (a.name < b.name ? -1 : 1)), metafile };
+}
+
+function bundling(facts: BuildFacts) {
+  return {
+    absWorkingDir: ROOT,
+    outExtension: { ".js": ".mjs" },
     bundle: true,
     // Commands and the credential providers of the SDK are imported when needed; in one file they would all be in memory.
     splitting: true,
     platform: "node",
+    // `debug` of ioredis takes it if it is there. Here it would be there by chance, as a tool's dependency.
+    external: ["supports-color"],
     format: "esm",
     target: "node24",
     // The SDK's "main" is CommonJS and holds all of EC2's 700 operations.
@@ -55,18 +95,23 @@ export async function buildDaemon(folder: string): Promise<readonly [string]> {
     // Names stay, so that a stack trace in a log can be read.
     minifySyntax: true,
     minifyWhitespace: true,
-    sourcemap: "external",
-    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+    define: { ENID_BUILD: JSON.stringify(facts) },
     plugins: [staticSchemaKeys, embeddedTexts],
     metafile: true,
     logLevel: "warning",
-  });
-  checkInputs(metafile);
-  writeFileSync(join(folder, COMMIT_FILE), `${commitOf(ROOT)}\n`);
-  const launcher = join(folder, "enid");
-  writeFileSync(launcher, LAUNCHER);
-  chmodSync(launcher, 0o755);
-  return [launcher];
+  } as const satisfies BuildOptions;
+}
+
+/** SOURCE_DATE_EPOCH, in seconds, stands for the time of the commit where there is no git. */
+export function factsOfCheckout(): BuildFacts {
+  const commit = commitOf(ROOT);
+  const git = (...args: string[]) => spawnSync("git", ["-C", ROOT, ...args], { encoding: "utf8", timeout: 60_000 });
+  const seconds = process.env.SOURCE_DATE_EPOCH ?? git("show", "-s", "--format=%ct", commit).stdout?.trim();
+  const builtAt = /^\d+$/.test(seconds ?? "")
+    ? `${new Date(Number(seconds) * 1000).toISOString().slice(0, 19)}Z`
+    : null;
+  const changes = git("status", "--porcelain").stdout?.trim();
+  return { commit, isModified: commit !== "unknown" && changes !== undefined && changes !== "", builtAt };
 }
 
 /**
@@ -95,7 +140,7 @@ const staticSchemaKeys: Plugin = {
  * Modules that read files of the checkout when they are loaded, and do nothing else: the bundle has no such files, so that
  * there what they export stands in the code.
  */
-const EMBEDDED = /[\\/](simulator[\\/]report[\\/]plot-library|installation[\\/]texts)\.ts$/;
+const EMBEDDED = /[\\/](simulator[\\/]report[\\/]plot-library|installation[\\/]texts|bootstrap[\\/]templates)\.ts$/;
 
 const embeddedTexts: Plugin = {
   name: "embedded-texts",
@@ -115,9 +160,23 @@ function checkInputs({ inputs }: Metafile): void {
   if (commonJs.length > 0) throw new Error(`the CommonJS build of the SDK got into the bundle: ${commonJs.join(", ")}`);
 }
 
-if (import.meta.main) {
-  const folder = join(ROOT, "dist");
-  const [launcher] = await buildDaemon(folder);
-  const sizeKb = Math.round(statSync(join(folder, "enid.mjs")).size / 1024);
-  process.stdout.write(`${launcher} (enid.mjs ${sizeKb} KB)\n`);
+/** Not awaited at the top: the release is made of this file. */
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { platform: { type: "string" }, output: { type: "string" } } });
+  const { buildRelease } = await import("./release/release.ts");
+  const { Refusal } = await import("./release/refusal.ts");
+  try {
+    const release = await buildRelease({
+      platform: values.platform ?? `${process.platform}-${process.arch}`,
+      output: values.output ?? join(ROOT, "dist"),
+      say: (line) => process.stderr.write(`enid: ${line}\n`),
+    });
+    process.stdout.write(`${release.folder}\n${release.tarball}\n`);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    process.stderr.write(`enid: ${error.message}\n`);
+    process.exitCode = 1;
+  }
 }
+
+if (import.meta.main) main();

@@ -3,17 +3,20 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../src/adapters/index.ts";
-import { updateKeyTables } from "../src/configuration/index.ts";
+import { updateKeyTables, updateSettingsTable } from "../src/configuration/index.ts";
 import { updateScenarioTables } from "../src/simulator/scenario/index.ts";
 import { createLogger, createTelemetry, metricsTable } from "../src/telemetry/index.ts";
 import { measure } from "../test/ec2/calls-lives.ts";
 import { renderCalls } from "../test/ec2/calls-page.ts";
 import { renderErrors } from "./render-errors.ts";
+import { updatePropsTables } from "./render-props.ts";
 
 const DOCS = join(dirname(dirname(fileURLToPath(import.meta.url))), "docs");
 
 write("errors.md", renderErrors());
 write("configuration.md", updateKeyTables(read("configuration.md")));
+write("../README.md", updateSettingsTable(read("../README.md")));
+write("cdk.md", updatePropsTables(read("cdk.md")));
 write("scenarios.md", updateScenarioTables(read("scenarios.md")));
 write("metrics.md", updateMetrics(read("metrics.md")));
 // Measured, not known: some days of some nodes, in seconds.
@@ -34,5 +37,5 @@ function read(name: string): string {
 
 function write(name: string, text: string): void {
   writeFileSync(join(DOCS, name), text);
-  process.stdout.write(`docs/${name}\n`);
+  process.stdout.write(`${join("docs", name)}\n`);
 }

@@ -50,10 +50,10 @@ const SYSTEM_PROGRAMS = [
     isThere: () => onPath(process.env.CC || "cc"),
   },
   {
-    why: "musl, with which the CNI plugin starts in half the time",
+    why: "musl, of which a release's CNI plugin is made: it starts in half the time",
     apt: ["musl-tools"],
     dnf: ["musl-gcc"],
-    isNeeded: (purpose) => purpose === "bench" && !process.env.CC,
+    isNeeded: (purpose) => (purpose === "bench" || purpose === "test") && !process.env.CC,
     isThere: () => onPath("musl-gcc"),
   },
   {
@@ -68,7 +68,8 @@ const SYSTEM_PROGRAMS = [
     apt: ["awscli"],
     dnf: ["awscli2"],
     isNeeded: (purpose) => purpose === "test",
-    isThere: () => onPath("aws"),
+    // One found on the PATH may be the shim of a version manager, with nothing behind it.
+    isThere: () => isExecutable("/usr/bin/aws"),
   },
   {
     why: "boto3, which the tests let talk to the simulated cloud",
@@ -83,6 +84,13 @@ const SYSTEM_PROGRAMS = [
     dnf: ["python3-pyyaml"],
     isNeeded: (purpose) => purpose === "test",
     isThere: () => run("/usr/bin/python3", ["-c", FIND_YAML]).status === 0,
+  },
+  {
+    why: "docker-compose, which the tests let read the files of deploy/compose; it needs no Docker for that",
+    apt: ["docker-compose"],
+    dnf: ["docker-compose"],
+    isNeeded: (purpose) => purpose === "test",
+    isThere: () => onPath("docker-compose"),
   },
   {
     why: "Python's venv, for the linters of CloudFormation and Salt in which the tests look at cdk/ and deploy/",

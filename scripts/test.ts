@@ -1,6 +1,6 @@
 /**
  * What `npm test` runs: lint, typecheck, tests. All three run even when one fails; the last line on standard output is
- * "N passed, N failed, N skipped", where lint and typecheck count as one each. Arguments go to vitest, so that
+ * "N passed, N failed, N skipped", where lint and each typecheck count as one. Arguments go to vitest, so that
  * `npm test -- test/pool` runs the tests of one folder.
  */
 import { spawn } from "node:child_process";
@@ -26,6 +26,7 @@ try {
   const tally = add(
     await check("lint", "biome", ["check", "--error-on-warnings", "."]),
     await check("typecheck", "tsc", ["--noEmit"]),
+    await check("typecheck of cdk", "tsc", ["--noEmit", "-p", "cdk"]),
   );
   const total = add(tally, await runTests(process.argv.slice(2)));
   process.stdout.write(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
@@ -65,8 +66,9 @@ function readReport(file: string): TestReport | undefined {
   }
 }
 
-function add(a: Tally, b: Tally): Tally {
-  return { passed: a.passed + b.passed, failed: a.failed + b.failed, skipped: a.skipped + b.skipped };
+function add(...tallies: readonly Tally[]): Tally {
+  const sum = (kind: keyof Tally) => tallies.reduce((total, tally) => total + tally[kind], 0);
+  return { passed: sum("passed"), failed: sum("failed"), skipped: sum("skipped") };
 }
 
 /** Runs a program of node_modules on this terminal; answers its exit code, 1 when a signal ended it. */

@@ -6,5 +6,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-// The exit code is set, not forced: what was written still reaches a slow pipe.
-process.exitCode = await runCommandLine(process.argv.slice(2), process.env);
+// The exit code is set, not forced: what was written still reaches a slow pipe. No `await`: the executable is CommonJS.
+runCommandLine(process.argv.slice(2), process.env).then((code) => {
+  process.exitCode = code;
+});

@@ -52,6 +52,22 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "Print a complete configuration of BIRD for this node.",
     load: async () => (await import("./commands/export.ts")).exportFile,
   },
+  install: {
+    summary: "Lay down enid on this machine and start it: plugin, service, configuration; then check what it needs.",
+    load: async () => (await import("./commands/install.ts")).install,
+  },
+  uninstall: {
+    summary: "Remove what `enid install` laid down and nobody changed since.",
+    load: async () => (await import("./commands/uninstall.ts")).uninstall,
+  },
+  "max-pods": {
+    summary: "Print how many pods a node of an instance type can have, for the kubelet.",
+    load: async () => (await import("./commands/max-pods.ts")).maxPods,
+  },
+  "user-data": {
+    summary: "Print the user data by which an EC2 instance sets itself up.",
+    load: async () => (await import("./commands/user-data.ts")).userData,
+  },
   fleet: {
     summary: "Show and set what the nodes of a fleet share.",
     load: async () => (await import("./commands/fleet.ts")).fleet,

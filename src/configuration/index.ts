@@ -1,6 +1,7 @@
 export { defaultSettings } from "./defaults.ts";
 export { type ActualFacts, compareFacts, type FactDifference } from "./facts.ts";
 export { isMissing, readConfigurationBytes, readConfigurationFile } from "./file.ts";
+export { contains, formatRange, type IpRange, overlap, parseRange } from "./ip-range.ts";
 export { type Override, parseOverride, settingName } from "./overrides.ts";
 export type { Problem } from "./problems.ts";
 export {
@@ -13,7 +14,7 @@ export {
   whyNotInProfile,
 } from "./profiles.ts";
 export { readConfiguration } from "./read.ts";
-export { renderKeyTables, updateKeyTables } from "./reference.ts";
+export { renderKeyTables, updateKeyTables, updateSettingsTable } from "./reference.ts";
 export { gatewayOf, IPV6_WINDOW, reservedIn } from "./reserved.ts";
 export { type KeySchema, keySchemas, settingNames, settingSchema } from "./schema.ts";
 export {

@@ -1,7 +1,13 @@
 import { type KeySchema, keySchemas, type PartKey, partKeys, SECTIONS, type SectionName } from "./schema.ts";
 
-const BEGIN = "<!-- keys: generated from schemas/ by `npm run docs`; do not edit -->";
-const END = "<!-- /keys -->";
+/** The place of a generated part in a document. */
+interface Place {
+  readonly begin: string;
+  readonly end: string;
+}
+
+const KEYS: Place = placeOf("keys");
+const SETTINGS: Place = placeOf("settings");
 
 /** The tables of all keys of the sections as Markdown, rendered from the schemas. */
 export function renderKeyTables(): string {
@@ -10,10 +16,40 @@ export function renderKeyTables(): string {
 
 /** docs/configuration.md with its tables of keys rendered anew. Throws a TypeError when the document has no place for them. */
 export function updateKeyTables(document: string): string {
-  const begin = document.indexOf(BEGIN);
-  const end = document.indexOf(END);
-  if (begin === -1 || end < begin) throw new TypeError(`the document lacks "${BEGIN}" and "${END}"`);
-  return `${document.slice(0, begin + BEGIN.length)}\n\n${renderKeyTables()}\n\n${document.slice(end)}`;
+  return replaced(document, KEYS, renderKeyTables());
+}
+
+/** All settings in one table, with the first sentence of each description. */
+export function renderSettingsTable(): string {
+  const settings = keySchemas.filter(({ role }) => role === "setting");
+  const rows = settings.map(
+    ({ section, key, default: byDefault, description }) =>
+      `| \`${section}.${key}\` | ${code(byDefault)} | ${firstSentence(description)} |`,
+  );
+  return ["| setting | default | meaning |", "|---|---|---|", ...rows].join("\n");
+}
+
+/** README.md with its table of settings rendered anew. Throws a TypeError when it has no place for it. */
+export function updateSettingsTable(document: string): string {
+  return replaced(document, SETTINGS, renderSettingsTable());
+}
+
+function placeOf(name: string): Place {
+  return {
+    begin: `<!-- ${name}: generated from schemas/ by \`npm run docs\`; do not edit -->`,
+    end: `<!-- /${name} -->`,
+  };
+}
+
+function replaced(document: string, place: Place, tables: string): string {
+  const begin = document.indexOf(place.begin);
+  const end = document.indexOf(place.end);
+  if (begin === -1 || end < begin) throw new TypeError(`the document lacks "${place.begin}" and "${place.end}"`);
+  return `${document.slice(0, begin + place.begin.length)}\n\n${tables}\n\n${document.slice(end)}`;
+}
+
+function firstSentence(text: string): string {
+  return /^(?:Cilium's key\. )?(.*?\.)(?: |$)/.exec(text)?.[1] ?? text;
 }
 
 function renderSection(section: SectionName): string {

@@ -1,6 +1,8 @@
+import { bootstrapErrors } from "./bootstrap.ts";
 import { cloudErrors } from "./cloud.ts";
 import type { ErrorEntry } from "./entry.ts";
 import { fixedErrors } from "./fixed.ts";
+import { installationErrors } from "./installation.ts";
 
 export type { ErrorEntry } from "./entry.ts";
 
@@ -31,6 +33,12 @@ export const catalogue = {
     cni: 100,
     exit: 1,
   },
+
+  // User data
+  ...bootstrapErrors,
+
+  // Installation on a node
+  ...installationErrors,
 
   // Configuration
   ENID_CONFIG_UNREADABLE: {

@@ -24,7 +24,9 @@ describe("enid without a command", () => {
   it.each([["--version"], ["-V"], ["version"]])("shows the version for %s", async (argument) => {
     const { code, stdout } = await callEnid([argument]);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^enid \d+\.\d+\.\d+ \(Node\.js v24\.\d+\.\d+\)\n$/);
+    expect(stdout).toMatch(
+      /^enid \d+\.\d+\.\d+ \(commit (?:[0-9a-f]{40}|unknown), build unknown, \w+-\w+, Node\.js v24\.\d+\.\d+\)\n$/,
+    );
   });
 
   it("shows the help of a command for help COMMAND", async () => {

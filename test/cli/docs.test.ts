@@ -34,7 +34,7 @@ describe("docs/cli.md", () => {
   it.each(Object.keys(COMMANDS))("documents the flags of enid %s as its help shows them", async (name) => {
     const { code, stdout, stderr } = await callEnid([...name.split(" "), "--help"]);
     expect([code, stderr]).toEqual([0, ""]);
-    const helped = [...stdout.matchAll(/^ {2}(--[a-z-]+(?: [A-Z:]+)?) {2}/gm)].map((match) => match[1] ?? "");
+    const helped = [...stdout.matchAll(/^ {2}(--[a-z0-9-]+(?: [A-Z:]+)?) {2}/gm)].map((match) => match[1] ?? "");
     const documented = rows(SECTIONS.get(name) ?? "", /^`--/).map((cells) => (cells[1] ?? "").replaceAll("`", ""));
     expect(documented.toSorted()).toEqual(helped.toSorted());
     expect(helped).toContain("--help");
@@ -43,7 +43,7 @@ describe("docs/cli.md", () => {
   it.each(Object.keys(COMMANDS))("gives the defaults, variables and spellings that enid %s has", async (name) => {
     const command = await COMMANDS[name]?.load();
     for (const [, flag = "", standard = "", variable = "", meaning = ""] of rows(SECTIONS.get(name) ?? "", /^`--/)) {
-      const definition = command?.flags[/--([a-z-]+)/.exec(flag)?.[1] ?? ""];
+      const definition = command?.flags[/--([a-z0-9-]+)/.exec(flag)?.[1] ?? ""];
       if (definition === undefined) continue; // --help
       if (definition.default !== undefined) expect(standard).toBe(`\`${definition.default}\``);
       expect(variable).toBe(definition.env === undefined ? "" : `\`${definition.env}\``);

@@ -10,7 +10,7 @@ import { FIRST_BROKEN_SEED, PROBLEM_SEEDS, seedOutcome } from "./simulate-outcom
 
 const FIXTURE = new URL("./simulate-fixture-worker.ts", import.meta.url);
 const COMMON = { nodes: 3, hours: 2, faults: "all" } as const;
-const POOL = { clock: systemClock, limitMs: 10_000, file: FIXTURE };
+const POOL = { clock: systemClock, limitMs: 10_000, code: FIXTURE };
 
 function asks(from: number, to: number) {
   return Array.from({ length: to - from + 1 }, (_, index) => ({ seed: from + index, ...COMMON }));
@@ -31,7 +31,7 @@ function surroundings(changes: Partial<Surroundings> = {}) {
     json: false,
     title: "enid 1.2.3, commit abc",
     workers: 2,
-    file: FIXTURE,
+    code: FIXTURE,
     ...changes,
   };
   return { here, text: () => stdout.join("\n"), progress: () => progress.join("") };

@@ -5,8 +5,8 @@ import { describe, expect, it } from "vitest";
 import type { Cancel, Clock } from "../../src/adapters/index.ts";
 import { parseArguments } from "../../src/cli/arguments.ts";
 import { simulate } from "../../src/cli/commands/simulate.ts";
+import { commitOf } from "../../src/cli/commit.ts";
 import { virtualTime } from "../../src/cli/render/simulation.ts";
-import { commitOf } from "../../src/cli/simulate/commit.ts";
 import { type HuntFlags, optionsOfSeeds, parseHunt, replayCommand } from "../../src/cli/simulate/hunt-options.ts";
 import { ProgressLine } from "../../src/cli/simulate/progress.ts";
 import { promiseText } from "../../src/cli/simulate/promises.ts";
@@ -253,8 +253,6 @@ describe("the commit", () => {
       },
       COMMIT,
     ],
-    ["a bundle, also inside of a checkout", { commit: `${COMMIT}\n`, ".git/HEAD": "f".repeat(40) }, COMMIT],
-    ["a bundle built outside of a checkout", { commit: "unknown\n", ".git/HEAD": "f".repeat(40) }, "unknown"],
     ["a branch without a commit", { ".git/HEAD": "ref: refs/heads/main\n" }, "unknown"],
     ["a reference that leads out of .git", { ".git/HEAD": "ref: refs/../../secret\n", secret: COMMIT }, "unknown"],
     ["something that is no checkout", {}, "unknown"],

@@ -11,7 +11,9 @@ import {
   parseOverride,
   readConfiguration,
   readConfigurationFile,
+  settingNames,
   updateKeyTables,
+  updateSettingsTable,
 } from "../../src/configuration/index.ts";
 import { failureOf } from "./helpers.ts";
 
@@ -123,6 +125,17 @@ describe("the examples", () => {
     } finally {
       rmSync(folder, { recursive: true });
     }
+  });
+});
+
+describe("README.md", () => {
+  it("has the table of settings as the schemas give it (npm run docs renders it)", () => {
+    const page = readFileSync(join(ROOT, "README.md"), "utf8");
+    expect(updateSettingsTable(page)).toBe(page);
+    const names = [...page.matchAll(/^\| `(?:eni|ipam|bgp|fleet)\.([a-zA-Z-]+)` \|/gm)].map(([, name]) => name);
+    expect(names).toEqual(expect.arrayContaining([...settingNames]));
+    expect(updateSettingsTable(page.replace(/\| `ipam\.pre-allocate`.*\n/, ""))).toBe(page);
+    expect(() => updateSettingsTable("no place")).toThrow("lacks");
   });
 });
 

@@ -29,7 +29,9 @@ describe("prepare.mjs", () => {
     const result = prepare({ PATH: folder, CC: "no-such-compiler" }, "test");
     expect(result.status).toBe(1);
     expect(result.stderr).toMatch(/missing: a C compiler/);
-    expect(result.stderr).toMatch(/sudo apt-get install -y --no-install-recommends gcc libc6-dev iproute2 awscli/);
+    expect(result.stderr).toMatch(
+      /sudo apt-get install -y --no-install-recommends gcc libc6-dev iproute2 docker-compose /,
+    );
     expect(result.stderr).toMatch(/sudo dnf install -y gcc /);
   });
 

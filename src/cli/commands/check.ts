@@ -1,9 +1,10 @@
 import { systemRandom } from "../../adapters/index.ts";
 import type { Settings } from "../../configuration/index.ts";
 import { EnidError } from "../../errors.ts";
-import type { PermissionCheck, PermissionReport, PermissionSettings } from "../../providers/aws/index.ts";
+import type { PermissionCheck, PermissionReport } from "../../providers/aws/index.ts";
 import { defineCommand, JSON_FLAG } from "../command.ts";
 import type { Output } from "../output.ts";
+import { permissionSettings } from "../permission-settings.ts";
 import { indent, plural, table } from "../render/text.ts";
 
 export const check = defineCommand({
@@ -56,17 +57,6 @@ export const check = defineCommand({
 async function settingsOf(file: string | undefined): Promise<Settings> {
   const { effectiveSettings, readConfigurationFile } = await import("../../configuration/index.ts");
   return effectiveSettings(file === undefined ? undefined : await readConfigurationFile(file), {});
-}
-
-async function permissionSettings(settings: Settings): Promise<PermissionSettings> {
-  const { selectionOf } = await import("../../configuration/index.ts");
-  return {
-    selection: selectionOf(settings),
-    families: settings.values["ip-families"],
-    clusterName: settings.values["cluster-name"],
-    primaryCarriesPods: settings.values["first-interface-index"] === 0,
-    parksInReservations: settings.values["fixed-parking"] === "reservation",
-  };
 }
 
 const COLOURS = { allowed: "green", denied: "red", unknown: "yellow" } as const;

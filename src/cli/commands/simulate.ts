@@ -1,5 +1,4 @@
 import { availableParallelism } from "node:os";
-import { fileURLToPath } from "node:url";
 import { defineCommand } from "../command.ts";
 import type { Surroundings } from "../simulate/hunt.ts";
 import { usage } from "../simulate/usage.ts";
@@ -98,17 +97,16 @@ export const simulate = defineCommand({
     );
     if (foreign !== undefined) throw usage(`--${foreign} is not for --${mode}`);
 
-    const [{ commitOf }, { standardScreen }] = await Promise.all([
-      import("../simulate/commit.ts"),
+    const [{ buildFacts }, { standardScreen }] = await Promise.all([
+      import("../build-facts.ts"),
       import("../simulate/progress.ts"),
     ]);
-    const commit = commitOf(fileURLToPath(new URL(".", import.meta.url)));
     const surroundings: Omit<Surroundings, "workers"> = {
       output,
       screen: standardScreen(),
       clock,
       json: flags.json,
-      title: `enid ${VERSION}, commit ${commit}`,
+      title: `enid ${VERSION}, commit ${buildFacts().commit}`,
     };
     if (scenario !== undefined) {
       const { simulateScenario } = await import("../simulate/scenario.ts");

@@ -6,6 +6,8 @@ import type { DaemonStatus } from "../control-routes.ts";
 import { renderEvents, renderLeases } from "../render/leases.ts";
 import { renderSettings } from "../render/settings.ts";
 import { renderStatus } from "../render/status.ts";
+import { plural } from "../render/text.ts";
+import { untilReady } from "../until-ready.ts";
 
 export const status = defineCommand({
   name: "status",
@@ -17,17 +19,36 @@ export const status = defineCommand({
     settings: { type: "boolean", help: "Show every setting with its value and origin instead." },
     leases: { type: "boolean", help: "Show every lease instead." },
     events: { type: "boolean", help: "Show the latest 50 events instead." },
+    wait: {
+      type: "boolean",
+      help: "Wait until the node is ready, and say so in one line; while waiting, say for what.",
+    },
+    "wait-seconds": {
+      type: "number",
+      value: "SECONDS",
+      help: "With --wait: after how long it ends with 1 and the reason.",
+      default: "300",
+      range: [1, 86_400],
+    },
     json: JSON_FLAG,
     socket: SOCKET_FLAG,
   },
   examples: [
     { line: "enid status", what: "Is this node well, and what does it hold?" },
     { line: "enid status --settings", what: "Which settings are in force, and where does each come from?" },
+    { line: "enid status --wait --wait-seconds 60", what: "Let what comes next wait for the first addresses." },
     { line: "enid status --json | jq '.degraded[].error'", what: "What is degraded, for a script." },
   ],
   async run({ flags, output, clock }) {
     const client = daemonClient(flags.socket, clock);
-    const report = await client.request<DaemonStatus>("GET", "/v1/status");
+    const ask = () => client.request<DaemonStatus>("GET", "/v1/status");
+    const report = flags.wait
+      ? await untilReady(ask, flags["wait-seconds"], clock, (text) => output.error(text))
+      : await ask();
+    if (flags.wait && !(flags.json || flags.settings || flags.leases || flags.events)) {
+      output.line(`ready: ${plural(report.pool.free, "address", "addresses")} free`);
+      return 0;
+    }
     const leases = flags.leases ? (await client.request<{ leases: Lease[] }>("GET", "/v1/leases")).leases : undefined;
     const events = flags.events
       ? (await client.request<{ events: RecordedEvent[] }>("GET", "/v1/events?limit=50")).events

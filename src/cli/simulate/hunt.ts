@@ -14,6 +14,7 @@ import { type HuntOptions, optionsOfSeeds, replayCommand } from "./hunt-options.
 import { runInThread, runInThreads } from "./pool.ts";
 import { NO_SCREEN, ProgressLine, type Screen } from "./progress.ts";
 import { SeedTally } from "./seed-tally.ts";
+import type { WorkerCode } from "./thread.ts";
 
 export interface Surroundings {
   readonly output: Output;
@@ -24,7 +25,7 @@ export interface Surroundings {
   readonly title: string;
   readonly workers: number;
   /** The worker's code; another one in tests. */
-  readonly file?: URL;
+  readonly code?: WorkerCode;
 }
 
 /** Then there is more to mend than to find. */
@@ -77,7 +78,7 @@ async function runSeeds(
   options: HuntOptions,
   tally: SeedTally,
   say: (lines: readonly string[]) => void,
-  { screen, clock, json, workers, file }: Surroundings,
+  { screen, clock, json, workers, code }: Surroundings,
 ): Promise<SeedOutcome | undefined> {
   const progress = new ProgressLine(json ? NO_SCREEN : screen, clock);
   const beganMs = clock.monotonicMs();
@@ -93,7 +94,7 @@ async function runSeeds(
       done += 1;
       progress.show(text);
     },
-    ...(file === undefined ? {} : { file }),
+    ...(code === undefined ? {} : { code }),
   });
   for await (const { ask, answer, error } of ends) {
     // Wrong usage is wrong for every seed; the simulation's own end is a finding of this one.
@@ -129,7 +130,7 @@ function progressText(at: { done: number; total: number; tally: SeedTally; elaps
 async function shrinkAndSay(
   outcome: SeedOutcome,
   say: (lines: readonly string[]) => void,
-  { screen, clock, file }: Surroundings,
+  { screen, clock, code }: Surroundings,
 ): Promise<void> {
   const progress = new ProgressLine(screen, clock);
   say(["", `shrinking seed ${outcome.options.seed}: which of its faults are needed?`]);
@@ -140,7 +141,7 @@ async function shrinkAndSay(
       clock,
       limitMs: SHRINK_LIMIT_MS,
       onProgress: (_, runs) => progress.show(() => `shrinking: ${runs} of at most ${SHRINK_RUNS} runs`),
-      ...(file === undefined ? {} : { file }),
+      ...(code === undefined ? {} : { code }),
     },
   );
   progress.clear();
@@ -149,12 +150,12 @@ async function shrinkAndSay(
 
 /** The story of one address, pod, interface or machine in one seed. Exit code 1 when nothing mentions it. */
 export async function trace(options: HuntOptions, subject: string, surroundings: Surroundings): Promise<number> {
-  const { output, clock, json, file } = surroundings;
+  const { output, clock, json, code } = surroundings;
   if (!json) output.line((await opening(options, { ...surroundings, workers: 1 })).join("\n"));
   const answer = await runInThread(
     "trace",
     { options: { seed: options.seeds.from, ...options.common }, subject },
-    { clock, limitMs: SEED_LIMIT_MS, ...(file === undefined ? {} : { file }) },
+    { clock, limitMs: SEED_LIMIT_MS, ...(code === undefined ? {} : { code }) },
   );
   output.line(json ? JSON.stringify(answer) : ["", ...renderTrace(answer)].join("\n"));
   return answer.entries.length === 0 ? 1 : 0;

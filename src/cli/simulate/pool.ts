@@ -1,7 +1,7 @@
 import type { Clock } from "../../adapters/index.ts";
 import { coerceError, type EnidError } from "../../errors.ts";
 import type { Answer, Ask, JobKind, Progress } from "./jobs.ts";
-import { Thread, WORKER_FILE } from "./thread.ts";
+import { Thread, WORKER_CODE, type WorkerCode } from "./thread.ts";
 
 export interface PoolOptions {
   /** Threads at the same time; a free one takes the next job. */
@@ -13,7 +13,7 @@ export interface PoolOptions {
   readonly onEnd?: () => void;
   readonly onProgress?: (index: number, progress: Progress) => void;
   /** The worker's code; another one in tests. */
-  readonly file?: URL;
+  readonly code?: WorkerCode;
 }
 
 export type Ended<Kind extends JobKind> =
@@ -27,7 +27,7 @@ export type Ended<Kind extends JobKind> =
 export async function* runInThreads<Kind extends JobKind>(
   kind: Kind,
   asks: Iterable<Ask<Kind>>,
-  { workers, clock, limitMs, onEnd, onProgress, file = WORKER_FILE }: PoolOptions,
+  { workers, clock, limitMs, onEnd, onProgress, code = WORKER_CODE }: PoolOptions,
 ): AsyncGenerator<Ended<Kind>, void> {
   const ended = new Map<number, Ended<Kind>>();
   const queue = asks[Symbol.iterator]();
@@ -57,7 +57,7 @@ export async function* runInThreads<Kind extends JobKind>(
       begun += 1;
       if (thread === undefined || thread.isGone) {
         if (thread !== undefined) threads.delete(thread);
-        thread = new Thread(file);
+        thread = new Thread(code);
         threads.add(thread);
       }
       ended.set(index, await carryOut(thread, next.value, index));

@@ -50,7 +50,7 @@ async function runPolicies(
   text: string,
   file: string,
   policies: readonly string[],
-  { screen, clock, json, workers, file: code }: Surroundings,
+  { screen, clock, json, workers, code }: Surroundings,
 ): Promise<readonly ScenarioOutcome[]> {
   const progress = new ProgressLine(json ? NO_SCREEN : screen, clock);
   const ends = runInThreads(
@@ -61,7 +61,7 @@ async function runPolicies(
       clock,
       limitMs: RUN_LIMIT_MS,
       onProgress: (index, line) => progress.show(() => `${policies[index] ?? ""}: ${line}`),
-      ...(code === undefined ? {} : { file: code }),
+      ...(code === undefined ? {} : { code }),
     },
   );
   const outcomes: ScenarioOutcome[] = [];

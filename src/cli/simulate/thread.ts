@@ -1,12 +1,20 @@
+import { getAsset, isSea } from "node:sea";
 import { Worker } from "node:worker_threads";
 import type { Clock } from "../../adapters/index.ts";
 import { EnidError } from "../../errors.ts";
 import type { Answer, Ask, JobKind, Progress } from "./jobs.ts";
 import { fromFailure, type ReplyMessage } from "./thread-messages.ts";
 
-/** Beside this file in the checkout, and beside its chunk in the bundle: scripts/build.ts puts it there. */
+/**
+ * What a thread runs: a file beside this one in the checkout, and beside its chunk in the bundle, where scripts/build.ts puts
+ * it. The one executable has no files: there it is code, the executable's loader, which in a thread begins with the worker.
+ */
+export type WorkerCode = URL | string;
+
 const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."));
-export const WORKER_FILE = new URL(`./simulate-worker${extension}`, import.meta.url);
+export const WORKER_CODE: WorkerCode = isSea()
+  ? getAsset("loader", "utf8")
+  : new URL(`./simulate-worker${extension}`, import.meta.url);
 
 /** Wall time until a thread has loaded its code; a busy machine takes seconds. */
 const START_LIMIT_MS = 120_000;
@@ -24,8 +32,13 @@ export class Thread {
   #pending: Pending | undefined;
   #isGone = false;
 
-  constructor(file: URL) {
-    this.#worker = new Worker(file, { execArgv: ["--disable-warning=ExperimentalWarning"], env: {}, argv: [] });
+  constructor(code: WorkerCode) {
+    this.#worker = new Worker(code, {
+      eval: typeof code === "string",
+      execArgv: ["--disable-warning=ExperimentalWarning"],
+      env: {},
+      argv: [],
+    });
     this.#worker.on("message", (message: ReplyMessage) => this.#receive(message));
     this.#worker.on("error", (error) => this.#lost(String(error instanceof Error ? error.message : error)));
     this.#worker.on("exit", (code) => this.#lost(`its thread ended with ${code}`));

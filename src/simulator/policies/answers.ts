@@ -3,6 +3,7 @@ import type { Result } from "../index.ts";
 
 export interface ShownInterface {
   readonly id: string;
+  readonly description: string;
   readonly subnetId: string;
   readonly vpcId: string;
   readonly zone: string;
@@ -40,6 +41,7 @@ export function interfaceOf(shown: Result): ShownInterface {
   const primaryAddress = textOf(shown, "privateIpAddress");
   return {
     id: textOf(shown, "networkInterfaceId"),
+    description: textOf(shown, "description"),
     subnetId: textOf(shown, "subnetId"),
     vpcId: textOf(shown, "vpcId"),
     zone: textOf(shown, "availabilityZone"),

@@ -75,6 +75,12 @@ export class CiliumOperator {
     });
   }
 
+  /** The CiliumNode was deleted: its upkeep ends, and of the instance nothing is known any more. */
+  withdraw(context: NodeContext): void {
+    const node = this.#nodes.get(context.node);
+    if (node?.context.instanceId === context.instanceId) this.#forget(node);
+  }
+
   /** The agent wrote how many addresses its pods have. */
   reportUsed(context: NodeContext, used: number): void {
     this.#clock.after(KUBERNETES_MS, () => {
@@ -168,6 +174,7 @@ export class CiliumOperator {
   }
 
   async #maintain(node: CiliumNode): Promise<void> {
+    if (this.#nodes.get(node.context.node) !== node) return;
     let changed = false;
     try {
       changed = await this.#pass(node);

@@ -138,7 +138,10 @@ export class VpcCniCloud {
     await this.#delete(interfaceId);
   }
 
-  /** Deletes interfaces of any node of the VPC that lie about unattached for more than 5 minutes. */
+  /**
+   * getLeakedENIs: deletes interfaces of any node of the VPC that hang on nothing, are described as it describes its own,
+   * and are older than 5 minutes. One without a time gets one, and is left for the next sweep.
+   */
   async sweep(): Promise<void> {
     const answer = await this.#call("DescribeNetworkInterfaces", {
       Filter: [
@@ -149,13 +152,26 @@ export class VpcCniCloud {
       MaxResults: 1_000,
     });
     const oldestMs = this.#options.node.clock.nowMs() - LEAK_AGE_MS;
-    for (const { id, tags } of listOf(answer, "networkInterfaceSet").map(interfaceOf)) {
-      if (Number(tags[CREATED_TAG] ?? 0) < oldestMs) await this.#delete(id);
+    for (const { id, tags, description } of listOf(answer, "networkInterfaceSet").map(interfaceOf)) {
+      if (!description.startsWith(DESCRIPTION)) continue;
+      const created = tags[CREATED_TAG];
+      if (created === undefined) await this.#tagTime(id);
+      else if (!(Date.parse(created) > oldestMs)) await this.#delete(id);
     }
   }
 
   get #instanceId(): string {
     return this.#options.node.instanceId;
+  }
+
+  /** RFC 3339, whole seconds. */
+  #time(): string {
+    return new Date(this.#options.node.clock.nowMs()).toISOString().replace(/\.\d+Z$/, "Z");
+  }
+
+  async #tagTime(interfaceId: string): Promise<void> {
+    const parameters = { ResourceId: [interfaceId], Tag: [{ Key: CREATED_TAG, Value: this.#time() }] };
+    await this.#retry({ firstMs: 500, jitter: 0.3, tries: 5 }, () => this.#call("CreateTags", parameters));
   }
 
   /**
@@ -197,7 +213,7 @@ export class VpcCniCloud {
           ResourceType: "network-interface",
           Tag: [
             { Key: NODE_TAG, Value: node.instanceId },
-            { Key: CREATED_TAG, Value: String(node.clock.nowMs()) },
+            { Key: CREATED_TAG, Value: this.#time() },
           ],
         },
       ],

@@ -1,20 +1,13 @@
 import { readFileSync, statSync } from "node:fs";
 import path from "node:path";
 
-/** Written beside the bundle by scripts/build.ts: the commit that it was built from. */
-export const COMMIT_FILE = "commit";
 const LEVELS = 6;
 const COMMIT = /^[0-9a-f]{40}(?:[0-9a-f]{24})?$/;
 
-/**
- * The commit of the code in `folder`, or "unknown": from the file that the build left in it or above it, else from the
- * checkout around it. Reads files only: git need not be installed.
- */
+/** The commit of the checkout around `folder`, or "unknown". Reads files only: git need not be installed. */
 export function commitOf(folder: string): string {
   let level = folder;
   for (let count = 0; count < LEVELS; count += 1) {
-    const built = read(path.join(level, COMMIT_FILE));
-    if (built !== undefined) return COMMIT.test(built) ? built : "unknown";
     const git = gitFolder(path.join(level, ".git"));
     if (git !== undefined) return headOf(git) ?? "unknown";
     level = path.dirname(level);
