@@ -20,7 +20,7 @@ const SHARED = [
   ["deploy/systemd", "systemd"],
   ["schemas", "schemas"],
   ["eni-config", "eni-config"],
-  ...["iam", "host", "cilium", "docker", "ec2", "compose", "salt"].map(
+  ...["iam", "host", "cilium", "docker", "ec2", "compose", "kubernetes", "salt"].map(
     (name) => [`deploy/${name}`, `deploy/${name}`] as const,
   ),
 ] as const;

@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { hostname } from "node:os";
 import path from "node:path";
 import fastify, { type FastifyInstance } from "fastify";
@@ -25,6 +26,7 @@ import {
 } from "../manager/index.ts";
 import { openSqliteStore } from "../state/index.ts";
 import { healthRoutes, type NodeTelemetry } from "../telemetry/index.ts";
+import { DaemonAgent } from "./agent.ts";
 import { feedConfiguration, readOffer } from "./configuration-feed.ts";
 import { controlRoutes } from "./control-routes.ts";
 import { documentOf } from "./fleet/announcing.ts";
@@ -49,6 +51,8 @@ export interface DaemonOptions {
   readonly reaches?: (environment: Environment) => readonly Reach[];
   /** How sandboxes are looked at. Absent = they are not. */
   readonly sandboxes?: Sandboxes;
+  /** Name of the Node in Kubernetes, where the settings say none. Absent = the machine's name. */
+  readonly kubernetesNodeName?: string;
   /** Labels of the node, which profiles of the fleet match. Absent = none. */
   readonly nodeLabels?: Readonly<Record<string, string>>;
   /** From one look at the configuration file to the next; by default that of the watch. */
@@ -126,7 +130,8 @@ async function composeManager(options: DaemonOptions): Promise<Composed> {
     const nodeLabels = options.nodeLabels ?? {};
     const own = { provider, store, clock, random, telemetry, bootId, nodeName, nodeLabels, reaches };
     const settingsChanged = ({ values }: Settings) => fleet?.settingsChanged(values);
-    const shared = { ...own, settingsChanged, fleet: fleet?.node };
+    const agent = agentOf(settingsAtStart(state, first)?.values, options);
+    const shared = { ...own, settingsChanged, fleet: fleet?.node, agent };
     return { manager: new Manager(sandboxes === undefined ? shared : { ...shared, sandboxes }), first, fleet };
   } catch (thrown) {
     await fleet?.stop();
@@ -147,6 +152,17 @@ async function startFleet(
   const fleet = new DaemonFleet({ values, clock, random, telemetry, nodeName: hostname() });
   await fleet.start();
   return fleet;
+}
+
+/** Undefined where pods ask for their addresses by CNI. */
+function agentOf(values: Settings["values"] | undefined, options: DaemonOptions): DaemonAgent | undefined {
+  if (values?.["hand-off"] !== "cilium-node") return undefined;
+  const { clock, random, telemetry, bootId } = options;
+  const nodeName = options.kubernetesNodeName ?? hostname();
+  // Who follows on the same state is the same enid, restarted; another state on this machine is another enid.
+  const { dev, ino } = statSync(options.stateDir);
+  const holder = `${bootId}.${dev}.${ino}/${random.id()}`;
+  return new DaemonAgent({ values, clock, random, telemetry, nodeName, holder });
 }
 
 async function startManager(manager: Manager, first: ConfigurationOffer): Promise<void> {

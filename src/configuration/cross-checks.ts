@@ -59,7 +59,7 @@ interface Stated {
   readonly value: unknown;
 }
 
-/** Those of the settings that `ipam`, `bgp` and `fleet` say. */
+/** Those of the settings that `ipam`, `bgp`, `fleet` and `kubernetes` say. */
 function stated(section: Section, names: readonly SettingName[]): Stated[] {
   return names.flatMap((name): Stated[] => {
     const owner = settingSchema(name).section;

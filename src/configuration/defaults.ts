@@ -55,4 +55,12 @@ export const defaultSettings = {
   "redis-replica-acks": 0,
   "budget-reserved-percent": 20,
   "budget-buckets": {},
+  "hand-off": "cni",
+  "cilium-dialect": "auto",
+  kubeconfig: "",
+  "kubernetes-node-name": "",
+  "lease-namespace": "enid",
+  "watch-pods": false,
+  "startup-taint": "",
+  "full-taint": "",
 } as const satisfies SettingValues;

@@ -48,7 +48,8 @@ export function extract(document: JsonDocument, section: Section): Configuration
     }
   }
   if (!SECTIONS.some((name) => Object.hasOwn(section.value, name))) {
-    const message = 'the file has none of "eni", "ipam", "bgp" and "fleet": every setting has its default';
+    const message =
+      'the file has none of "eni", "ipam", "bgp", "fleet" and "kubernetes": every setting has its default';
     notices.push({ place: document.place(section.pointer), message });
   }
   for (const [ids, tags] of IDS_OVER_TAGS) {
@@ -91,6 +92,14 @@ function unusedNotices(
   if (bgp !== undefined && Object.keys(bgp).length > 0 && (values.asn ?? 0) === 0) {
     const place = document.keyPlace(`${section.pointer}/bgp`);
     notices.push({ place, message: '"bgp" is not used: it has no "asn", so enid writes nothing for BIRD' });
+  }
+  const kubernetes = asObject(section.value.kubernetes);
+  if (kubernetes !== undefined && Object.keys(kubernetes).length > 0 && values["hand-off"] !== "cilium-node") {
+    const place = document.keyPlace(`${section.pointer}/kubernetes`);
+    notices.push({
+      place,
+      message: '"kubernetes" is not used: it has no "hand-off": "cilium-node", so the CNI plugin serves the pods',
+    });
   }
   const fleet = asObject(section.value.fleet);
   if (fleet !== undefined && Object.keys(fleet).length > 0 && (values.redis ?? []).length === 0) {

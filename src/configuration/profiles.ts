@@ -37,6 +37,7 @@ const OF_ONE_NODE: readonly SettingName[] = [
 /** Why the setting cannot stand in a profile; undefined = it can. */
 export function whyNotInProfile(name: SettingName): string | undefined {
   if (settingSchema(name).section === "fleet") return "it says how the node reaches its fleet";
+  if (settingSchema(name).section === "kubernetes") return "it says how the node reaches Kubernetes";
   return OF_ONE_NODE.includes(name) ? "it is each node's own" : undefined;
 }
 

@@ -1,4 +1,5 @@
 import { FLEET_RELATED, fleetRelations } from "./fleet-relations.ts";
+import { HAND_OFF_RELATED, handOffRelations } from "./hand-off-relations.ts";
 import { contains, type IpFamily, type IpRange, parseAddress, parseRange } from "./ip-range.ts";
 import { isForPods, podAddressesIn } from "./reserved.ts";
 import type { SettingName, SettingValues } from "./types.ts";
@@ -24,12 +25,13 @@ export const RELATED = [
   "asn",
   "bfd",
   ...FLEET_RELATED,
+  ...HAND_OFF_RELATED,
 ] as const satisfies SettingName[];
 
 type Values = Pick<SettingValues, (typeof RELATED)[number]>;
 
 /**
- * What is wrong between ranges, families, excluded addresses, BGP, fixed addresses and the fleet. `isSaid`: whether a file or an override says the
+ * What is wrong between ranges, families, excluded addresses, BGP, fixed addresses, the fleet and the hand-off. `isSaid`: whether a file or an override says the
  * setting, so that the words can blame what somebody wrote.
  */
 export function relations(values: Values, isSaid: (name: SettingName) => boolean): Relation[] {
@@ -41,6 +43,7 @@ export function relations(values: Values, isSaid: (name: SettingName) => boolean
     ...uplinksWithoutAsn(values),
     ...farWithoutAddress(values),
     ...fleetRelations(values),
+    ...handOffRelations(values),
   ];
 }
 

@@ -5,11 +5,12 @@ import eni from "../../schemas/eni.schema.json" with { type: "json" };
 import eniConfiguration from "../../schemas/eni-configuration.schema.json" with { type: "json" };
 import fleet from "../../schemas/fleet.schema.json" with { type: "json" };
 import ipam from "../../schemas/ipam.schema.json" with { type: "json" };
+import kubernetes from "../../schemas/kubernetes.schema.json" with { type: "json" };
 import networkConfiguration from "../../schemas/network-configuration.schema.json" with { type: "json" };
 import networkConfigurationList from "../../schemas/network-configuration-list.schema.json" with { type: "json" };
 import type { SettingName } from "./types.ts";
 
-/** What a key of `eni`, `ipam`, `bgp` or `fleet` is to enid; the annotation "x-enid" in the schemas. */
+/** What a key of `eni`, `ipam`, `bgp`, `fleet` or `kubernetes` is to enid; the annotation "x-enid" in the schemas. */
 export type Role =
   /** A setting: it has a default, an origin, and can be overridden. */
   | "setting"
@@ -21,7 +22,7 @@ export type Role =
   | "unread"
   | "other";
 
-/** One key of `eni`, `ipam`, `bgp` or `fleet` as the schema describes it. */
+/** One key of `eni`, `ipam`, `bgp`, `fleet` or `kubernetes` as the schema describes it. */
 export interface KeySchema {
   readonly section: SectionName;
   readonly key: string;
@@ -36,10 +37,10 @@ export interface KeySchema {
   readonly type: "integer" | "boolean" | "array" | "object" | "string" | undefined;
 }
 
-export type SectionName = "eni" | "ipam" | "bgp" | "fleet";
+export type SectionName = "eni" | "ipam" | "bgp" | "fleet" | "kubernetes";
 
 /** The sections that enid reads. */
-export const SECTIONS: readonly SectionName[] = ["eni", "ipam", "bgp", "fleet"];
+export const SECTIONS: readonly SectionName[] = ["eni", "ipam", "bgp", "fleet", "kubernetes"];
 
 interface Definition {
   readonly title: string;
@@ -65,12 +66,13 @@ function keysOf(section: SectionName, schema: { readonly properties: object }): 
   });
 }
 
-/** All keys of `eni`, `ipam`, `bgp` and `fleet`, in the order of the schemas. */
+/** All keys of `eni`, `ipam`, `bgp`, `fleet` and `kubernetes`, in the order of the schemas. */
 export const keySchemas: readonly KeySchema[] = [
   ...keysOf("eni", eni),
   ...keysOf("ipam", ipam),
   ...keysOf("bgp", bgp),
   ...keysOf("fleet", fleet),
+  ...keysOf("kubernetes", kubernetes),
 ];
 
 /** A key of an object within a setting, as the schema describes it. */
@@ -119,7 +121,7 @@ export const pluginKeys: readonly string[] = Object.keys(networkConfiguration.pr
 
 const settingKeys = new Map(keySchemas.filter(({ role }) => role === "setting").map((schema) => [schema.key, schema]));
 
-/** Names of all settings: those of `eni`, of `ipam`, of `bgp`, of `fleet`. The test of the schemas holds them equal to SettingValues. */
+/** Names of all settings: those of `eni`, of `ipam`, of `bgp`, of `fleet`, of `kubernetes`. The test of the schemas holds them equal to SettingValues. */
 export const settingNames: readonly SettingName[] = [...settingKeys.keys()] as SettingName[];
 
 export function isSettingName(text: string): text is SettingName {
@@ -177,6 +179,7 @@ function makeAjv(): Ajv2020 {
     ipam,
     bgp,
     fleet,
+    kubernetes,
     networkConfiguration,
     networkConfigurationList,
     eniConfiguration,

@@ -7,7 +7,7 @@ import type { Notice } from "./types.ts";
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** The part of the file that enid reads: the object that holds `eni`, `ipam`, `bgp` and `fleet`. */
+/** The part of the file that enid reads: the object that holds `eni`, `ipam`, `bgp`, `fleet` and `kubernetes`. */
 export interface Section {
   readonly form: "single" | "list";
   readonly pointer: string;
@@ -21,7 +21,7 @@ export interface Section {
 
 const PLUGIN_TYPE = "cilium-cni";
 /** For "allowed are ...". */
-const SECTIONS_TEXT = '"eni", "ipam", "bgp" and "fleet"';
+const SECTIONS_TEXT = '"eni", "ipam", "bgp", "fleet" and "kubernetes"';
 
 /** Finds the part as Cilium does, and says what of the file would be lost that way. `document` holds an object. */
 export function findSection(document: JsonDocument): Section {

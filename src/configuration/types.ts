@@ -88,6 +88,20 @@ export interface SettingValues {
   readonly "budget-buckets": Readonly<
     Record<string, { readonly capacity: number; readonly "refill-per-second": number }>
   >;
+  // kubernetes, all enid's own; they count from the next start on
+  /** How pods come by addresses: by the CNI plugin, or by Cilium's agent and the node's CiliumNode. */
+  readonly "hand-off": "cni" | "cilium-node";
+  readonly "cilium-dialect": "auto" | "crd" | "eni-classic" | "eni-1.20";
+  /** File; empty = the service account of the pod that enid runs in. */
+  readonly kubeconfig: string;
+  /** Empty = NODE_NAME, else the machine's name. */
+  readonly "kubernetes-node-name": string;
+  readonly "lease-namespace": string;
+  /** Pods that are bound to the node and have no address yet count as demand. */
+  readonly "watch-pods": boolean;
+  /** Keys of taints; empty = none. */
+  readonly "startup-taint": string;
+  readonly "full-taint": string;
 }
 
 /** Names pods whose address is fixed. The first rule that fits a pod is the pod's. */

@@ -3,6 +3,7 @@ import { cloudErrors } from "./cloud.ts";
 import type { ErrorEntry } from "./entry.ts";
 import { fixedErrors } from "./fixed.ts";
 import { installationErrors } from "./installation.ts";
+import { kubernetesErrors } from "./kubernetes.ts";
 
 export type { ErrorEntry } from "./entry.ts";
 
@@ -231,6 +232,8 @@ export const catalogue = {
     exit: 1,
   },
   ...fixedErrors,
+
+  ...kubernetesErrors,
   ENID_BIRD: {
     message: "BIRD does not announce this node as it should: {detail}",
     remedy: "`birdc show protocols` and BIRD's log say more; docs/bird.md says how enid and BIRD work together.",

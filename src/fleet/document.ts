@@ -11,7 +11,7 @@ export interface NodeDocument {
   readonly version: string;
   readonly environment: "aws" | "node-cidr" | "";
   /** How the datapath gets addresses. */
-  readonly handOff: "cni" | "";
+  readonly handOff: "cni" | "cilium-node" | "";
   readonly instanceType: string;
   readonly region: string;
   readonly zone: string;

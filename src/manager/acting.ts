@@ -6,6 +6,7 @@ import type { Activities } from "./activities.ts";
 import { blocksToGive, Conclusions } from "./concluding.ts";
 import type { Degradations } from "./degradations.ts";
 import { callBreach, settleBreach, stepBreach } from "./gate.ts";
+import { heldOutcome, isHeld } from "./held.ts";
 import type { History } from "./history.ts";
 import type { Ledger } from "./ledger.ts";
 import { LIMITS } from "./limits.ts";
@@ -25,7 +26,7 @@ import {
 } from "./ports/index.ts";
 import type { Breach, Promises } from "./promises.ts";
 import { isPassing, type Restraint, type StepKind, settlePauseMs, stepFailure, withRetryAt } from "./restraint.ts";
-import { isGrowth, stepSaid, unitOf } from "./step-sizes.ts";
+import { givesBack, isGrowth, stepSaid, unitOf } from "./step-sizes.ts";
 
 export interface ActorOptions {
   readonly node: NodeState;
@@ -225,7 +226,10 @@ export class Actor {
     let isUnsettled = false;
     for (const running of node.intents.values()) {
       // Whether a create may be finished is known once the allowed subnets are.
-      const waits = running.intent.step.kind === "create-interface" && node.resolution === undefined;
+      // Whether what goes back may still go, the agent must have said.
+      const waits =
+        (running.intent.step.kind === "create-interface" && node.resolution === undefined) ||
+        (node.agent?.reported === false && givesBack(running.intent.step));
       if (running.state === "unsettled" && running.nextTryMs <= clock.nowMs() && !waits) this.#settle(running);
       isUnsettled ||= running.state === "unsettled";
     }
@@ -256,8 +260,11 @@ export class Actor {
         this.#refuse(settleBreach(this.#options.node, ledger, running.intent), "unknown");
         const begunAtMs = clock.nowMs();
         const settle = () => provider.settle(running.intent, how, this.#progress(running, signal), signal);
+        const held = how === "undo" && isHeld(this.#options.node, step);
         const isLeft = how === "undo" && isLookedAtAnew(step);
-        const outcome = isLeft ? UNDONE : await activities.patiently(settle(), signal);
+        const found = () => (held ? heldOutcome(provider, this.#options.node, step, signal) : settle());
+        const outcome = isLeft ? UNDONE : await activities.patiently(found(), signal);
+        if (held) this.#conclusions.takeBack(step);
         await this.#conclusions.conclude(running, this.#options.observer.believable(outcome));
         this.#options.lookLater();
         if (outcome.kind !== "undone") this.#succeeded(step, begunAtMs);
@@ -300,6 +307,7 @@ export class Actor {
   #allowed({ step, securityGroups }: Intent): boolean {
     const { resolution } = this.#options.node;
     if (step.kind === "remove-interface" && step.orphanOf !== undefined) return this.#options.maySweep(step.orphanOf);
+    if (givesBack(step)) return !isHeld(this.#options.node, step);
     if (step.kind !== "add-blocks" && step.kind !== "create-interface") return true;
     if (resolution?.subnets.some((subnet) => subnet.id === step.subnetId) !== true) return false;
     return step.kind === "add-blocks" || securityGroups.every((group) => resolution.securityGroups.includes(group));

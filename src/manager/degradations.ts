@@ -31,6 +31,9 @@ export const DEGRADATION_NAMES = [
   "fleet-away",
   "fleet-settings-wait",
   "fixed-unreserved",
+  "cilium-node-failing",
+  "agent-address-unknown",
+  "hand-off-waits",
   "invariant-broken",
 ] as const;
 export type DegradationName = (typeof DEGRADATION_NAMES)[number];

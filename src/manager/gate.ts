@@ -12,6 +12,8 @@ import { isGrowth, stepSlots } from "./step-sizes.ts";
 
 /** What beginning the step would break; undefined = nothing. Promises 4, 6 and 7. */
 export function stepBreach(node: NodeState, step: Step): Breach | undefined {
+  const held = blocksToGive(node, step).find((cidr) => node.isHeldByAgent(cidr));
+  if (held !== undefined) return breach(4, `${step.kind} of ${held}, which Cilium's agent may give to a pod`);
   return (
     (isGrowth(step) ? growthBreach(node, step) : undefined) ??
     ("interfaceId" in step ? ownBreach(node, step) : undefined)

@@ -2,6 +2,7 @@ import type { Clock } from "../adapters/index.ts";
 import { coerceError, type EnidError } from "../errors.ts";
 import type { Lease } from "../pool/index.ts";
 import type { Degradations } from "./degradations.ts";
+import { attachmentKey } from "./lease-answers.ts";
 import { LIMITS } from "./limits.ts";
 import type { Change, Store, StoredState, Telemetry } from "./ports/index.ts";
 
@@ -195,7 +196,7 @@ function mayPass(error: EnidError): boolean {
   return reason !== "conflict" && reason !== "invalid";
 }
 
-/** Interfaces, blocks and fixed addresses come and go under the same name, so that the order of their changes matters. */
+/** Interfaces, blocks, leases and fixed addresses come and go under the same name, so that the order of their changes matters. */
 function keysOf(change: Change): readonly string[] {
   switch (change.kind) {
     case "interface-put":
@@ -206,6 +207,9 @@ function keysOf(change: Change): readonly string[] {
       return change.blocks.map(({ cidr }) => cidr);
     case "blocks-remove":
       return change.cidrs;
+    case "lease-put":
+    case "lease-end":
+      return [`lease ${attachmentKey(change.lease.attachment)} ${change.lease.address}`];
     case "fixed-put":
       return [`fixed ${change.record.pod}`];
     case "fixed-remove":
@@ -216,7 +220,14 @@ function keysOf(change: Change): readonly string[] {
 }
 
 /** Changes of one thing: what is older than a later one of the same has nothing left to say. */
-const WHOLE: ReadonlySet<Change["kind"]> = new Set(["interface-put", "interface-remove", "fixed-put", "fixed-remove"]);
+const WHOLE: ReadonlySet<Change["kind"]> = new Set([
+  "interface-put",
+  "interface-remove",
+  "fixed-put",
+  "fixed-remove",
+  // Of a lease that Cilium's agent made, which may be late: its end may be on the disk before it. The end itself always counts.
+  "lease-put",
+]);
 
 function without({ order, changes }: Batch, keys: ReadonlySet<string>): Batch {
   const left = changes.map((change): Change => {

@@ -63,6 +63,7 @@ export class Manager implements ManagerControl, LeaseService {
     this.#loop = new Loop(this.#clock, () => this.#tick());
     this.#parts = composeParts(options, this.#clock, {
       closed: () => this.#closed(),
+      notReady: () => this.notReady(),
       demandChanged: (urgent) => this.#demandChanged(urgent),
       wake: () => this.#loop.wake(0),
     });
@@ -103,6 +104,7 @@ export class Manager implements ManagerControl, LeaseService {
     this.#parts.reaching.start();
     this.#parts.fleetLink.start(this.#parts.keeper.settings);
     this.#parts.fleetSettings.start();
+    this.#parts.agent.start();
     this.#parts.telemetry.event({
       name: "started",
       level: "info",
@@ -119,6 +121,7 @@ export class Manager implements ManagerControl, LeaseService {
     this.#loop.stop();
     this.#parts.fleetLink.stop();
     this.#parts.fleetSettings.stop();
+    await this.#parts.agent.stop();
     await this.#parts.activities.stop(graceMs);
     await this.#parts.reaching.stop();
     await this.#parts.ledger.flush();
@@ -133,6 +136,7 @@ export class Manager implements ManagerControl, LeaseService {
 
   add(request: AddRequest, signal?: AbortSignal): Promise<AddAnswer> {
     if (this.#stopping) return Promise.reject(new EnidError("ENID_STOPPING"));
+    if (this.#parts.node.agent !== undefined) return Promise.reject(new EnidError("ENID_HAND_OFF_OTHER"));
     return this.#parts.leasing.add(request, signal);
   }
 
@@ -194,6 +198,7 @@ export class Manager implements ManagerControl, LeaseService {
       reach: this.#parts.reaching.reports(),
       orphans: this.#parts.orphans.report(),
       fleet: this.#parts.fleetLink.report(),
+      agent: this.#parts.agent.report(),
     });
   }
 
@@ -204,7 +209,7 @@ export class Manager implements ManagerControl, LeaseService {
       restraint: this.#parts.restraint,
       giveBack: this.#parts.planner.giveBack(),
       nowMs: this.#clock.nowMs(),
-      waiting: this.#parts.leasing.waitingCount + waiting,
+      waiting: this.#parts.leasing.waitingCount + this.#parts.agent.waitingCount + waiting,
       obstacle: this.#closed() ?? this.#parts.surveyor.resolveError,
       remarks: this.#parts.fixed.remarks(),
     });
@@ -286,6 +291,7 @@ export class Manager implements ManagerControl, LeaseService {
       this.#parts.givingBack.look();
       if (this.#parts.selfCheck.broken === undefined) this.#parts.sweeper.sweepDue();
     }
+    this.#parts.agent.look(nowMs);
     if (
       facts !== undefined &&
       this.#parts.node.resolution !== undefined &&
@@ -295,13 +301,15 @@ export class Manager implements ManagerControl, LeaseService {
       this.#parts.planner.round(facts, nowMs);
     } else this.#parts.leasing.expire(undefined);
     this.#parts.reaching.look(nowMs);
+    this.#parts.agent.tell();
     return this.#pauseMs();
   }
 
   /** Calls that wait for a token of the fleet's are asked for anew when they become more urgent. */
   #tellUrgency(): void {
-    const { node, leasing, fixed, surveyor } = this.#parts;
-    this.#fleet?.urgency(urgencyOf(node, leasing.waitingCount + fixed.waiting().length, surveyor.observed));
+    const { node, leasing, fixed, surveyor, agent } = this.#parts;
+    const waiting = leasing.waitingCount + fixed.waiting().length + agent.waitingCount;
+    this.#fleet?.urgency(urgencyOf(node, waiting, surveyor.observed));
   }
 
   #demandChanged(urgent: boolean): void {

@@ -1,6 +1,7 @@
 import { environmentOf, prefixModeOf, type Settings } from "../configuration/index.ts";
 import { effectivePreAllocate, interfaceMaximum, nodeMaximum, type PlanInput, type Step } from "../planning/index.ts";
 import { type Block, type Family, Pool, PoolError } from "../pool/index.ts";
+import type { AgentView } from "./agent-view.ts";
 import { fixedBlock } from "./fixed-held.ts";
 import { isFencedPrefix } from "./fixed-prefixes.ts";
 import { NotedMap } from "./noted-map.ts";
@@ -27,6 +28,7 @@ export class NodeState {
   #facts: NodeFacts | undefined;
   #resolution: Resolution | undefined;
   #settings: Settings;
+  #agent: AgentView | undefined;
   #trusted: ReadonlySet<string> = new Set();
   #ownAddresses: ReadonlyMap<string, string> = new Map();
   #watermarks: PlanInput["watermarks"] | undefined;
@@ -124,6 +126,21 @@ export class NodeState {
   set ownAddresses(addresses: ReadonlyMap<string, string>) {
     this.#ownAddresses = addresses;
     this.#changes++;
+  }
+
+  /** Cilium's agent takes the addresses itself (agent.ts). Undefined: pods ask for them by CNI. */
+  get agent(): AgentView | undefined {
+    return this.#agent;
+  }
+
+  set agent(view: AgentView | undefined) {
+    this.#agent = view;
+    this.#changes++;
+  }
+
+  /** Whether the agent may give an address of the block to a pod at any moment, whatever is free of it here. */
+  isHeldByAgent(cidr: string): boolean {
+    return this.#agent !== undefined && !this.#agent.letGo.has(cidr);
   }
 
   /** Whether pods get addresses of the node's own ranges (podCIDRs), and none of EC2. */
@@ -267,7 +284,13 @@ export class NodeState {
   supply(family: Family = this.family): Supply {
     if (this.hasRanges) return rangeSupply(this, family);
     const counts = this.pool.usableCounts(family);
-    return { available: counts.total - counts.releasing, used: counts.leased + counts.cooling, free: counts.free };
+    const available = counts.total - counts.releasing;
+    const taken = counts.leased + counts.cooling;
+    const unnamed = family === "ipv4" ? (this.#agent?.usedCount ?? 0) : 0;
+    if (unnamed <= taken) return { available, used: taken, free: counts.free };
+    // What is asked for beyond that waits (agent.ts).
+    const used = Math.min(unnamed, available);
+    return { available, used, free: available - used };
   }
 
   /** How many pods can be given all of their addresses now. */
@@ -325,20 +348,6 @@ export class NodeState {
   /** Whether the pool holds the primary address of the interface: it takes no slot. */
   holdsPrimary({ primaryAddress, id }: InterfaceRecord): boolean {
     return primaryAddress !== "" && this.pool.block(`${primaryAddress}/32`)?.block.interfaceId === id;
-  }
-
-  /** Subnets of the usable interfaces with free slots; "any" while another interface can be made. */
-  subnetsWithRoom(): ReadonlySet<string> | "any" {
-    const limits = this.facts?.limits;
-    const attached = [...this.interfaces.values()].filter(({ deviceIndex }) => deviceIndex >= 0);
-    const making = [...this.intents.values()].filter(({ intent }) => intent.step.kind === "create-interface");
-    const places = limits?.cards?.reduce((sum, { maxInterfaces }) => sum + maxInterfaces, 0) ?? limits?.maxInterfaces;
-    if (limits === undefined || attached.length + making.length < (places ?? 0)) return "any";
-    const blocks = new Map(this.pool.interfaceCounts().map((counts) => [counts.id, counts.blocks]));
-    const open = attached.filter(
-      (record) => this.unusableBecause(record) === "" && (blocks.get(record.id) ?? 0) < limits.ipv4PerInterface - 1,
-    );
-    return new Set(open.map(({ subnetId }) => subnetId));
   }
 
   /** What a step takes out of its subnet (`sign` 1), or did not take after all (-1). */

@@ -1,9 +1,11 @@
 import type { Clock, Random } from "../adapters/index.ts";
 import type { Settings } from "../configuration/index.ts";
 import type { EnidError } from "../errors.ts";
+import type { AgentHandOff } from "../handoff/cilium-node/port.ts";
 import type { Pool } from "../pool/index.ts";
 import { Actor, removalOf } from "./acting.ts";
 import { Activities } from "./activities.ts";
+import { AgentPool } from "./agent.ts";
 import { Degradations } from "./degradations.ts";
 import { Fixed } from "./fixed.ts";
 import { FleetLink } from "./fleet-link.ts";
@@ -42,6 +44,8 @@ export interface ManagerOptions {
   readonly sandboxes?: Sandboxes;
   /** What the node shares with others. Absent = nothing: it works alone. */
   readonly fleet?: Fleet | undefined;
+  /** Cilium's agent takes the addresses, told and asked by this. Absent = pods ask for them by CNI. */
+  readonly agent?: AgentHandOff | undefined;
   /** Told the settings that are in force, each time after they changed. */
   readonly settingsChanged?: (settings: Settings) => void;
   /** Labels of the node, which the fleet's profiles match. Absent = none. */
@@ -56,6 +60,8 @@ export interface ManagerOptions {
 export interface Hooks {
   /** Why nothing may be leased now. */
   readonly closed: () => EnidError | undefined;
+  /** Why the node is not ready. */
+  readonly notReady: () => EnidError | undefined;
   readonly demandChanged: (urgent: boolean) => void;
   readonly wake: () => void;
 }
@@ -159,7 +165,16 @@ export function composeParts(options: ManagerOptions, clock: Clock, hooks: Hooks
     singletons: fleet?.singletons,
     begin: (step) => actor.begin(step),
   });
-  const planner: Planner = new Planner({ ...shared, ...others, surveyor, actor, leasing, givingBack });
+  const agent: AgentPool = new AgentPool({
+    ...shared,
+    handOff: options.agent,
+    planner: () => planner,
+    closed: hooks.closed,
+    notReady: hooks.notReady,
+    canPlan: () => node.resolution !== undefined && surveyor.current && selfCheck.broken === undefined,
+    wake: hooks.wake,
+  });
+  const planner: Planner = new Planner({ ...shared, ...others, surveyor, actor, leasing, givingBack, agent });
   const timed: readonly Timed[] = [
     surveyor,
     fleetLink,
@@ -195,6 +210,7 @@ export function composeParts(options: ManagerOptions, clock: Clock, hooks: Hooks
     orphans,
     givingBack,
     sweeper,
+    agent,
     planner,
     timed,
   };

@@ -29,14 +29,17 @@ export interface PlanQuestion {
   readonly restraint: HeldBack;
   /** What may be given back now; undefined = nothing. */
   readonly giveBack: GiveBack | undefined;
+  /** Whether a block of which all is free must stay. Absent = what Cilium's agent may use. */
+  readonly isHeld?: (cidr: string) => boolean;
 }
 
 /** What planning is asked: the node as it is, with what the steps under way will bring. */
-export function planInput(node: NodeState, { facts, nowMs, waiting, restraint, giveBack }: PlanQuestion): PlanInput {
+export function planInput(node: NodeState, question: PlanQuestion): PlanInput {
+  const { facts, nowMs, waiting, restraint, giveBack } = question;
   if (node.hasRanges) return givenInput(node, nowMs, waiting);
   const counting = [...node.intents.values()].filter((running) => countsAsPending(running, nowMs));
   const blocked = restraint.blocked();
-  const interfaces = planInterfaces(node, facts, counting);
+  const interfaces = planInterfaces(node, facts, counting, question.isHeld);
   const { available, used } = node.supply("ipv4");
   const creating = [...node.intents.values()].flatMap(({ intent: { step } }) =>
     step.kind === "create-interface" ? [{ card: step.networkCard ?? 0, deviceIndex: step.deviceIndex }] : [],
@@ -109,7 +112,12 @@ export function interfacesNow(node: NodeState, facts: NodeFacts, nowMs: number):
   return planInterfaces(node, facts, counting);
 }
 
-function planInterfaces(node: NodeState, facts: NodeFacts, counting: readonly RunningIntent[]): PlanInterface[] {
+function planInterfaces(
+  node: NodeState,
+  facts: NodeFacts,
+  counting: readonly RunningIntent[],
+  isHeld: (cidr: string) => boolean = (cidr) => node.isHeldByAgent(cidr),
+): PlanInterface[] {
   const ipv4Blocks = new Map(node.pool.interfaceCounts().map((counts) => [counts.id, counts.blocks]));
   // One that EC2 denies serves no pod, so another one is wanted.
   const ipv6Holders: string[] = [];
@@ -140,10 +148,10 @@ function planInterfaces(node: NodeState, facts: NodeFacts, counting: readonly Ru
           (ipv4Blocks.get(record.id) ?? 0) - (node.holdsPrimary(record) ? 1 : 0) + (node.strays.get(record.id) ?? 0),
         slotsPending: stuck ? slots : sum(pendingHere.map(stepSlots)),
         busy,
-        removable: isRemovable(record, facts) && !keeping.has(record.id),
+        removable: isRemovable(record, facts) && !keeping.has(record.id) && !isPrimaryHeld(node, record, isHeld),
         used: node.pool.inUseOn(record.id),
         ...(idleSinceMs === undefined ? {} : { idleSinceMs }),
-        freeBlocks: freeBlocks(node, record),
+        freeBlocks: freeBlocks(node, record).filter(({ cidr }) => !isHeld(cidr)),
         ipv6Prefixes: ipv6Holders.filter((id) => id === record.id).length + sum(pendingHere.map(stepIpv6Prefixes)),
         securityGroups: record.securityGroups,
       };
@@ -156,6 +164,11 @@ function keepers({ pool }: NodeState): string[] {
 
 function isRemovable(record: InterfaceRecord, facts: NodeFacts): boolean {
   return record.madeBy === "enid" && !record.foreign && record.id !== facts.primaryInterfaceId;
+}
+
+/** The primary address goes with its interface alone; where it is for pods, whoever may have it must have let it go. */
+function isPrimaryHeld(node: NodeState, record: InterfaceRecord, isHeld: (cidr: string) => boolean): boolean {
+  return node.holdsPrimary(record) && isHeld(`${record.primaryAddress}/32`);
 }
 
 /** What could be given back of the interface: wholly free, not its primary address, and taken by enid itself. */

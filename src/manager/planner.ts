@@ -33,6 +33,8 @@ export interface PlannerOptions {
   readonly surveyor: Surveyor;
   readonly actor: Actor;
   readonly leasing: Leasing;
+  /** Pods that wait for Cilium's agent. */
+  readonly agent: { readonly waitingCount: number };
   readonly ledger: Ledger;
   readonly givingBack: GivingBack;
   readonly degradations: Degradations;
@@ -70,7 +72,7 @@ export class Planner {
   round(facts: NodeFacts, nowMs: number): void {
     if (this.rests(nowMs)) return;
     const { node, surveyor, leasing, restraint } = this.#options;
-    const input = planInput(node, this.question(facts, nowMs, leasing.waitingCount));
+    const input = planInput(node, this.question(facts, nowMs, this.#waiting));
     this.#last = plan(input);
     const { steps, shortfall, planned, deferred = 0 } = this.#last;
     // Growth never acts on old subnet facts, and a subnet that was empty is looked at again: when the look-up that
@@ -107,8 +109,7 @@ export class Planner {
 
   /** What a plan would be now, whether the round needs one or not. */
   planAnew(facts: NodeFacts, nowMs: number): Plan {
-    const { node, leasing } = this.#options;
-    return plan(planInput(node, this.question(facts, nowMs, leasing.waitingCount)));
+    return plan(planInput(this.#options.node, this.question(facts, nowMs, this.#waiting)));
   }
 
   /** What the round before planned. */
@@ -121,9 +122,9 @@ export class Planner {
    * which it would say something else: then its plan still stands, for planning is a function of its input.
    */
   rests(nowMs: number): boolean {
-    const { node, restraint, degradations, leasing } = this.#options;
+    const { node, restraint, degradations } = this.#options;
     const rest = this.#rest;
-    if (rest === undefined || nowMs >= rest.untilMs || leasing.waitingCount > 0) return false;
+    if (rest === undefined || nowMs >= rest.untilMs || this.#waiting > 0) return false;
     if (rest.restraint !== restraint.version || rest.degradations !== degradations.version) return false;
     if (rest.node === node.version) return true;
     if (rest.shape !== node.shape || rest.shortfall !== undefined || !this.#isMet()) return false;
@@ -149,8 +150,8 @@ export class Planner {
    * and interfaces that are idle. Steps under way have moments of their own, so while there are any nothing rests.
    */
   #restFrom(nowMs: number, shortfall: ShortfallReason | undefined): Rest | undefined {
-    const { node, restraint, degradations, givingBack, leasing } = this.#options;
-    if (node.intents.size > 0 || leasing.waitingCount > 0) return undefined;
+    const { node, restraint, degradations, givingBack } = this.#options;
+    if (node.intents.size > 0 || this.#waiting > 0) return undefined;
     return {
       node: node.version,
       shape: node.shape,
@@ -159,6 +160,16 @@ export class Planner {
       degradations: degradations.version,
       untilMs: Math.min(restraint.nextMs(nowMs), givingBack.nextMs(nowMs)),
     };
+  }
+
+  get #waiting(): number {
+    const { leasing, agent } = this.#options;
+    return leasing.waitingCount + agent.waitingCount;
+  }
+
+  /** Whether the last plan wanted what cannot be had. */
+  get lacks(): boolean {
+    return this.#last?.shortfall !== undefined;
   }
 
   /** How soon what pods took of the buffer is made up for. */

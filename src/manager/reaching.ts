@@ -1,5 +1,6 @@
 import { EnidError } from "../errors.ts";
-import type { Lease } from "../pool/index.ts";
+import { familyOf, type Lease } from "../pool/index.ts";
+import { addressesOfBlock } from "./agent-view.ts";
 import type { DegradationName, Degradations } from "./degradations.ts";
 import { isElsewhere } from "./fixed-held.ts";
 import type { NodeState } from "./node.ts";
@@ -80,7 +81,8 @@ export class Reaching {
 
 function pictureOf(node: NodeState): ReachPicture {
   const { pool, facts, settings } = node;
-  const interfaces = [...node.interfaces.values()].filter(({ foreign, deviceIndex }) => !foreign && deviceIndex >= 0);
+  const attached = [...node.interfaces.values()].filter(({ foreign, deviceIndex }) => !foreign && deviceIndex >= 0);
+  const interfaces = isAgentsOwn(node) ? [] : attached;
   return {
     primaryInterfaceId: facts?.primaryInterfaceId ?? "",
     interfaces: interfaces.map((record) => ({
@@ -95,9 +97,12 @@ function pictureOf(node: NodeState): ReachPicture {
     })),
     blocks: reachBlocks(node),
     // An address that follows its pod is announced where the pod is now, even if a pod that was cut off still has it here.
-    addresses: [...pool.leases()]
-      .flatMap((lease) => reachAddresses(node, lease))
-      .filter(({ address }) => !isElsewhere(node, `${address}/32`)),
+    addresses:
+      node.agent === undefined
+        ? [...pool.leases()]
+            .flatMap((lease) => reachAddresses(node, lease))
+            .filter(({ address }) => !isElsewhere(node, `${address}/32`))
+        : offeredAddresses(node),
     bgp: {
       asn: settings.values.asn,
       includeFile: settings.values["bird-include-file"],
@@ -105,6 +110,18 @@ function pictureOf(node: NodeState): ReachPicture {
       neighbors: settings.values.uplinks.map(({ neighbor }) => neighbor),
     },
   };
+}
+
+/** The agent makes the way to its pods itself when it knows of interfaces, and so long as it is not known to be of ipam crd. */
+function isAgentsOwn({ agent }: NodeState): boolean {
+  return agent !== undefined && agent.dialect !== "crd";
+}
+
+/** The agent gives them to pods before anybody here hears of it. */
+function offeredAddresses(node: NodeState): ReachAddress[] {
+  if (isAgentsOwn(node)) return [];
+  const blocks = [...node.pool.blocks()].map(({ block }) => block).filter(({ cidr }) => familyOf(cidr) === "ipv4");
+  return blocks.flatMap(({ cidr, interfaceId }) => addressesOfBlock(cidr).map((address) => ({ address, interfaceId })));
 }
 
 function reachAddresses({ pool }: NodeState, { address, ipv6Address }: Lease): ReachAddress[] {

@@ -6,6 +6,7 @@ import type { NodeState, RunningIntent } from "./node.ts";
 import { givenAddresses } from "./range-supply.ts";
 import type { Restraint } from "./restraint.ts";
 import { isGrowth, stepCount, stepIpv6Prefixes, stepSaid } from "./step-sizes.ts";
+import { subnetsWithRoom } from "./subnets-with-room.ts";
 import type { Surveyor } from "./surveying.ts";
 
 export interface ReasonInput {
@@ -162,7 +163,7 @@ function whatIsUnsettled(node: NodeState): EnidError | undefined {
 
 /** Only the subnets that could still give something to this node. */
 function subnetsEmpty(all: readonly PlanSubnet[], node: NodeState): EnidError {
-  const carrying = node.subnetsWithRoom();
+  const carrying = subnetsWithRoom(node);
   const short = carrying === "any" ? all : all.filter(({ id }) => carrying.has(id));
   const subnets = short.length > 0 ? short : all;
   const retryAt = againAt(

@@ -1,6 +1,7 @@
 import type { AdoptionText } from "../adoption/index.ts";
 import type { Settings } from "../configuration/index.ts";
 import type { ErrorCode } from "../errors.ts";
+import type { AgentHandOffReport } from "../handoff/cilium-node/port.ts";
 import type { Plan, PrefixMode } from "../planning/index.ts";
 import type { AddressState, Attachment, Counts, Families, Lease, Pod } from "../pool/index.ts";
 import type {
@@ -222,6 +223,8 @@ export interface StatusReport {
   readonly reach?: readonly ReachReport[];
   /** The fleet that the node is of. Absent = none. */
   readonly fleet?: FleetReport;
+  /** The hand-off by the CiliumNode. Absent = pods ask for their addresses by CNI. */
+  readonly agent?: AgentHandOffReport;
 }
 
 /** The answer of `enid plan`. */

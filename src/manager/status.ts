@@ -1,5 +1,6 @@
 import { prefixModeOf } from "../configuration/index.ts";
 import type { EnidError } from "../errors.ts";
+import type { AgentHandOffReport } from "../handoff/cilium-node/port.ts";
 import { excess, needed } from "../planning/index.ts";
 import { type Counts, familyOf } from "../pool/index.ts";
 import { fixedReports } from "./fixed-reports.ts";
@@ -40,6 +41,7 @@ export interface StatusInput {
   readonly reach: readonly ReachReport[];
   readonly orphans: OrphansReport | undefined;
   readonly fleet: FleetReport | undefined;
+  readonly agent: AgentHandOffReport | undefined;
 }
 
 /** The pool, and what is said of it only where there is something to say. */
@@ -119,6 +121,7 @@ export function statusReport(input: StatusInput): StatusReport {
     ...(input.reach.length === 0 ? {} : { reach: input.reach }),
     ...(input.orphans === undefined ? {} : { orphans: input.orphans }),
     ...(input.fleet === undefined ? {} : { fleet: input.fleet }),
+    ...(input.agent === undefined ? {} : { agent: input.agent }),
   };
 }
 

@@ -70,3 +70,8 @@ export function blocksOfStep(step: Step): number {
   if (step.kind === "release-blocks") return step.cidrs.length;
   return isGrowth(step) ? step.count + (step.kind === "create-interface" ? (step.ipv6Prefixes ?? 0) : 0) : 0;
 }
+
+/** Whether addresses go back to the cloud by it. */
+export function givesBack({ kind }: Step): boolean {
+  return kind === "release-blocks" || kind === "remove-interface";
+}

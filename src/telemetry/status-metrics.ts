@@ -1,5 +1,6 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { StatusReport } from "../manager/index.ts";
+import { agentMetrics } from "./agent-metrics.ts";
 import { fleetMetrics } from "./fleet-metrics.ts";
 import { orphanMetrics } from "./orphan-metrics.ts";
 import { reachMetrics } from "./reach-metrics.ts";
@@ -26,6 +27,7 @@ export function statusMetrics(registry: Registry): Refresh {
     budgetMetrics(registry),
     reachMetrics(registry),
     orphanMetrics(registry),
+    agentMetrics(registry),
     conditionMetrics(registry),
     settingsMetrics(registry),
     fleetMetrics(registry),

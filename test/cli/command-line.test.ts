@@ -88,7 +88,7 @@ describe("enid validate", () => {
         "",
         "valid b.conf (a single network configuration, network cilium)",
         "  says nothing about enid's settings: all defaults",
-        '  notice b.conf:1:1: the file has none of "eni", "ipam", "bgp" and "fleet": every setting has its default',
+        '  notice b.conf:1:1: the file has none of "eni", "ipam", "bgp", "fleet" and "kubernetes": every setting has its default',
         "",
       ].join("\n"),
     );

@@ -132,7 +132,9 @@ describe("README.md", () => {
   it("has the table of settings as the schemas give it (npm run docs renders it)", () => {
     const page = readFileSync(join(ROOT, "README.md"), "utf8");
     expect(updateSettingsTable(page)).toBe(page);
-    const names = [...page.matchAll(/^\| `(?:eni|ipam|bgp|fleet)\.([a-zA-Z-]+)` \|/gm)].map(([, name]) => name);
+    const names = [...page.matchAll(/^\| `(?:eni|ipam|bgp|fleet|kubernetes)\.([a-zA-Z-]+)` \|/gm)].map(
+      ([, name]) => name,
+    );
     expect(names).toEqual(expect.arrayContaining([...settingNames]));
     expect(updateSettingsTable(page.replace(/\| `ipam\.pre-allocate`.*\n/, ""))).toBe(page);
     expect(() => updateSettingsTable("no place")).toThrow("lacks");

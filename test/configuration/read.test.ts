@@ -122,7 +122,7 @@ describe("a list", () => {
   it("may be empty, and then says nothing", () => {
     expect(read({ plugins: [] })).toMatchObject({ form: "list", values: {} });
     expect(messages({ plugins: [] })).toEqual([
-      ': the file has none of "eni", "ipam", "bgp" and "fleet": every setting has its default',
+      ': the file has none of "eni", "ipam", "bgp", "fleet" and "kubernetes": every setting has its default',
     ]);
   });
 

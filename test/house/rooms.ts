@@ -12,11 +12,23 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   installation: ["errors", "adapters", "configuration"],
   "max-pods": ["errors", "configuration", "instance-types", "planning"],
   "manager/ports": ["errors", "pool", "planning"],
-  manager: ["errors", "manager/ports", "configuration", "pool", "planning", "adapters", "adoption", "handoff/cni"],
+  manager: [
+    "errors",
+    "manager/ports",
+    "configuration",
+    "pool",
+    "planning",
+    "adapters",
+    "adoption",
+    "handoff/cni",
+    "handoff/cilium-node",
+  ],
   "providers/aws": ["errors", "manager/ports", "planning", "adapters", "instance-types"],
   "providers/node-cidr": ["errors", "manager/ports", "adapters"],
   state: ["errors", "manager/ports", "pool", "adapters"],
   "handoff/cni": ["errors", "manager/ports", "pool", "adapters"],
+  "handoff/cilium-node": ["errors", "manager/ports", "adapters"],
+  kubernetes: ["errors", "adapters", "handoff/cilium-node"],
   "handoff/routes": ["errors", "manager/ports", "adapters"],
   "handoff/bird": ["errors", "manager/ports", "configuration", "adapters"],
   fleet: ["errors", "manager/ports", "adapters"],
@@ -25,6 +37,8 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   "simulator/engine": ["errors", "adapters"],
   "simulator/direct": ["errors", "adapters", "simulator", "providers/aws"],
   "simulator/kubelet": ["errors", "adapters", "handoff/cni", "simulator/engine", "simulator/workload"],
+  "simulator/kubernetes": ["errors", "adapters", "handoff/cilium-node"],
+  "simulator/cilium-agent": ["errors", "adapters", "handoff/cilium-node", "handoff/cni"],
   "simulator/workload": ["adapters", "simulator/engine"],
   "simulator/report": ["simulator/scenario"],
   "simulator/scenario": [
@@ -53,6 +67,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
     "adapters",
     "configuration",
     "fleet",
+    "handoff/cilium-node",
     "handoff/cni",
     "instance-types",
     "manager",
@@ -62,8 +77,10 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
     "state",
     "simulator",
     "simulator/direct",
+    "simulator/cilium-agent",
     "simulator/engine",
     "simulator/kubelet",
+    "simulator/kubernetes",
     "simulator/scenario",
     "simulator/workload",
   ],
@@ -73,7 +90,12 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
 export const COMPOSERS: readonly string[] = ["cli", "main"];
 
 /** Files by which a room is entered other than its index.ts. */
-export const FURTHER_ENTRIES: readonly string[] = ["src/errors.ts", "src/handoff/cni/port.ts"];
+export const FURTHER_ENTRIES: readonly string[] = [
+  "src/errors.ts",
+  "src/handoff/cni/port.ts",
+  "src/handoff/cilium-node/port.ts",
+  "src/handoff/cilium-node/api.ts",
+];
 
 /** The room of a file of src/: the longest name of a room that leads to it. */
 export function roomOf(path: string): string | undefined {

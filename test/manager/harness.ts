@@ -9,7 +9,14 @@ import { seededRandom, VirtualClock } from "../support/virtual-clock.ts";
 
 export const FILE = "/etc/cni/net.d/05-enid.conf";
 
-export function configurationText(parts: { eni?: object; ipam?: object; fleet?: object } = {}): string {
+export interface ConfigurationParts {
+  readonly eni?: object;
+  readonly ipam?: object;
+  readonly fleet?: object;
+  readonly kubernetes?: object;
+}
+
+export function configurationText(parts: ConfigurationParts = {}): string {
   return JSON.stringify({
     cniVersion: "1.0.0",
     name: "cilium",
@@ -17,10 +24,11 @@ export function configurationText(parts: { eni?: object; ipam?: object; fleet?: 
     eni: { "subnet-tags": { pods: "true" }, ...parts.eni },
     ipam: { type: "enid-ipam", "pre-allocate": 8, ...parts.ipam },
     ...(parts.fleet === undefined ? {} : { fleet: parts.fleet }),
+    ...(parts.kubernetes === undefined ? {} : { kubernetes: parts.kubernetes }),
   });
 }
 
-export function configuration(parts: { eni?: object; ipam?: object; fleet?: object } = {}) {
+export function configuration(parts: ConfigurationParts = {}) {
   return readConfiguration(new TextEncoder().encode(configurationText(parts)), FILE);
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import {
+  AGENT_FAULT_KINDS,
   FAULT_KINDS,
   type LogEntry,
   planOf,
@@ -63,7 +64,8 @@ describe("a world", () => {
   it("has no faults when none are wanted, and every kind that is named", () => {
     expect(planOf({ ...OPTIONS, faults: "none" }).faults).toEqual([]);
     for (const kind of FAULT_KINDS) {
-      const kinds = planOf({ ...OPTIONS, fleet: "stateful", faults: [kind] }).faults.map((fault) => fault.kind);
+      const fleet = AGENT_FAULT_KINDS.includes(kind) ? "agents" : "stateful";
+      const kinds = planOf({ ...OPTIONS, fleet, faults: [kind] }).faults.map((fault) => fault.kind);
       expect(kinds.length).toBeGreaterThan(0);
       expect(new Set(kinds)).toEqual(new Set([kind]));
     }

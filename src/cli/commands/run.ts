@@ -122,6 +122,7 @@ export const run = defineCommand({
         createBird({ clock, telemetry, owner: path.resolve(flags["state-dir"]) }),
       ],
       nodeLabels,
+      ...(environment.NODE_NAME ? { kubernetesNodeName: environment.NODE_NAME } : {}),
       telemetry,
       clock,
       random: systemRandom,

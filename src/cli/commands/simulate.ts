@@ -41,7 +41,7 @@ export const simulate = defineCommand({
     fleet: {
       type: "string",
       value: "KIND",
-      help: "Hunt: stateful, for a StatefulSet with fixed addresses that rolls over the nodes, or none; drawn when absent.",
+      help: "Hunt: stateful, for a StatefulSet with fixed addresses that rolls over the nodes; agents, for Cilium's agents that take addresses from their CiliumNode; or none. Drawn when absent: stateful or none.",
     },
     only: { type: "string", value: "LIST", help: "One seed: of the drawn faults only these numbers, or none." },
     "until-seconds": { type: "string", value: "SECONDS", help: "One seed: faults end at this virtual time." },
@@ -77,6 +77,10 @@ export const simulate = defineCommand({
   examples: [
     { line: "enid simulate --seeds 1..200", what: "A short hunt: 200 worlds of 3 nodes and 2 hours, with all faults." },
     { line: "enid simulate --seeds 7 --trace node-1", what: "One world, and what happened on one of its machines." },
+    {
+      line: "enid simulate --seeds 1..60 --fleet agents --nodes 2 --hours 1",
+      what: "Does any promise break where Cilium's agents take addresses from their CiliumNode?",
+    },
     {
       line: "enid simulate --seeds 1..500 --fleet stateful --nodes 20 --hours 1",
       what: "Fixed addresses over 20 nodes: node losses, and everything that can become of Redis.",

@@ -27,7 +27,7 @@ export function nodeDocument(status: StatusReport, context: DocumentContext): No
     nodeName: node.hostname ?? context.hostName,
     version: context.version,
     environment: ranges === undefined ? "aws" : "node-cidr",
-    handOff: "cni",
+    handOff: status.agent === undefined ? "cni" : "cilium-node",
     instanceType: node.instanceType,
     region: node.region,
     zone: node.availabilityZone,

@@ -2,6 +2,7 @@ import type { Degradation, InterfaceReport, LostReport, StatusReport, SubnetRepo
 import type { Counts } from "../../pool/index.ts";
 import type { DaemonStatus } from "../control-routes.ts";
 import type { Output } from "../output.ts";
+import { agentRows } from "./agent.ts";
 import { fixedHere } from "./fixed-here.ts";
 import { fleetRows, profileRows } from "./fleet-state.ts";
 import { orphanedLeases, orphanSummary } from "./orphans.ts";
@@ -74,6 +75,7 @@ function summary(status: StatusReport, nowMs: number, style: Style): string[] {
       ...givenBackText(status),
       ...orphanSummary(status.orphans),
       ...reachSummary(status.reach ?? [], nowMs),
+      ...agentRows(status.agent, nowMs),
       ["configuration", configurationText(status.configuration, nowMs)],
       ...profileRows(status.settings),
       ...overridesText(status),

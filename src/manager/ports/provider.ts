@@ -96,6 +96,8 @@ export interface NodeFacts {
   readonly region: string;
   readonly availabilityZone: string;
   readonly vpcId: string;
+  /** IPv4 CIDRs of the VPC, the primary one first. Absent = not known, or there is no VPC. */
+  readonly vpcCidrs?: readonly string[];
   /** Undefined while STS does not answer: nothing depends on it but reports. */
   readonly accountId: string | undefined;
   readonly primaryInterfaceId: string;

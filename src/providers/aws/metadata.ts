@@ -14,6 +14,8 @@ export interface Identity {
   readonly primaryMac: string;
   readonly primaryInterfaceId: string;
   readonly primarySubnetId: string;
+  /** IPv4 CIDRs of the VPC, the primary one first. */
+  readonly vpcCidrs: readonly string[];
 }
 
 /** Reads the identity document and the primary interface. Rejects with ENID_METADATA_INCOMPLETE while parts are missing. */
@@ -22,12 +24,26 @@ export async function readIdentity(metadata: MetadataClient, signal?: AbortSigna
   const document = parseDocument(await required(metadata, documentPath, signal), documentPath);
   const primaryMac = (await required(metadata, "/latest/meta-data/mac", signal)).toLowerCase();
   const folder = `/latest/meta-data/network/interfaces/macs/${primaryMac}`;
-  const [vpcId, primaryInterfaceId, primarySubnetId] = await Promise.all([
+  const [vpcId, primaryInterfaceId, primarySubnetId, vpcCidrs] = await Promise.all([
     required(metadata, `${folder}/vpc-id`, signal),
     required(metadata, `${folder}/interface-id`, signal),
     required(metadata, `${folder}/subnet-id`, signal),
+    readVpcCidrs(metadata, folder, signal),
   ]);
-  return { ...document, primaryMac, vpcId, primaryInterfaceId, primarySubnetId };
+  return { ...document, primaryMac, vpcId, primaryInterfaceId, primarySubnetId, vpcCidrs };
+}
+
+/** The IPv4 CIDRs of the VPC, the primary one first; metadata lists the others in no order. */
+async function readVpcCidrs(
+  metadata: MetadataClient,
+  folder: string,
+  signal: AbortSignal | undefined,
+): Promise<readonly string[]> {
+  const [primary = [], all = []] = await Promise.all([
+    metadata.lines(`${folder}/vpc-ipv4-cidr-block`, signal),
+    metadata.lines(`${folder}/vpc-ipv4-cidr-blocks`, signal),
+  ]);
+  return [...new Set([...primary, ...all])].filter((cidr) => cidr !== "");
 }
 
 /** The security groups of one interface; the metadata may be seconds late. */

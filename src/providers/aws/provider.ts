@@ -230,7 +230,7 @@ export class AwsProvider implements Provider {
 
   async #identify(): Promise<NodeFacts> {
     const { identity, ec2 } = await this.#located();
-    const { instanceId, instanceType, region, availabilityZone, vpcId } = identity;
+    const { instanceId, instanceType, region, availabilityZone, vpcId, vpcCidrs } = identity;
     const [limits, accountId] = await Promise.all([
       readLimits(this.#world, ec2, this.#looks, instanceType),
       readAccount(this.#options, this.#world, region, identity.accountId),
@@ -242,6 +242,7 @@ export class AwsProvider implements Provider {
       region,
       availabilityZone,
       vpcId,
+      ...(vpcCidrs.length === 0 ? {} : { vpcCidrs }),
       accountId,
       primaryInterfaceId,
       primarySubnetId,

@@ -46,6 +46,8 @@ export interface NodeSections {
   readonly ipam: Readonly<Record<string, unknown>>;
   /** Absent = the node works alone. */
   readonly fleet?: Readonly<Record<string, unknown>>;
+  /** Absent = pods ask for their addresses by CNI. */
+  readonly kubernetes?: Readonly<Record<string, unknown>>;
 }
 
 /** What answers the container runtime on one node. `notReady()` is undefined as soon as pods can be served as configured. */

@@ -14,7 +14,7 @@ import type { Dice } from "../engine/index.ts";
 import type { FaultEffect, Parameters, SimulatedCloud } from "../index.ts";
 import type { Cut, WorldDisk } from "./disk/index.ts";
 import type { FleetAccess } from "./fleet/connection.ts";
-import { Life } from "./life.ts";
+import { Life, type LifeOptions } from "./life.ts";
 import type { Weakness } from "./options.ts";
 
 export interface DaemonOptions {
@@ -31,6 +31,7 @@ export interface DaemonOptions {
   readonly weakness: Weakness | undefined;
   readonly watcher: DaemonWatcher;
   readonly fleet: FleetAccess | undefined;
+  readonly agent: LifeOptions["agent"];
 }
 
 /** What a world wants to know of a daemon, and decides for it. */

@@ -2,6 +2,7 @@
 export type { LogEntry } from "../engine/index.ts";
 export { enidFleetPolicy, enidPolicy } from "./enid-policy.ts";
 export {
+  AGENT_FAULT_KINDS,
   FAULT_KINDS,
   type FaultChoice,
   type FaultKind,

@@ -1,5 +1,6 @@
 import type { Clock } from "../../adapters/index.ts";
 import type { FleetNode } from "../../fleet/index.ts";
+import type { AgentHandOff } from "../../handoff/cilium-node/port.ts";
 import { type EnidEvent, Manager, type Sandboxes, type Telemetry } from "../../manager/index.ts";
 import { createAwsProvider } from "../../providers/aws/index.ts";
 import { createDirectAccess, type DirectOptions } from "../direct/index.ts";
@@ -29,8 +30,19 @@ export interface LifeOptions {
   readonly moment?: DiskProcess["moment"];
   /** What the nodes share; absent = the process works alone. */
   readonly fleet?: FleetAccess | undefined;
+  /** How it hands addresses to Cilium's agent; absent = pods ask for them by CNI. */
+  readonly agent?: ((process: AgentProcess) => AgentHandOff) | undefined;
   /** Who listens to its calls of EC2, and as whom it makes them. */
   readonly access?: Pick<DirectOptions, "accessKeyId" | "faultOf" | "beforeEffect" | "afterEffect">;
+}
+
+/** What a hand-off needs of the process that it is part of. */
+export interface AgentProcess {
+  readonly clock: ProcessClock;
+  readonly dice: Dice;
+  readonly telemetry: Telemetry;
+  /** Names the process, and the state that it goes by. */
+  readonly holder: string;
 }
 
 /** One process: the production manager and AWS provider, on ports that fall silent when it is cut. */
@@ -89,6 +101,12 @@ export class Life {
       bootId,
       nodeName: machineName,
       fleet,
+      agent: options.agent?.({
+        clock,
+        dice: dice.fork("hand-off"),
+        telemetry,
+        holder: `${machineName}.${instanceId}/${random.id()}`,
+      }),
       ...(sandboxes === undefined || weakness === "no-looks" ? {} : { sandboxes }),
       ...weakenedPool(weakness),
     });

@@ -6,18 +6,21 @@ import {
   createMemorySandboxes,
   type Served,
 } from "../../handoff/cni/index.ts";
-import type { EnidEvent } from "../../manager/index.ts";
 import { type Dice, MachineClock, type Scheduler } from "../engine/index.ts";
-import type { Parameters, SimulatedCloud } from "../index.ts";
-import { type DaemonLink, Kubelet, type KubeletHooks } from "../kubelet/index.ts";
+import type { SimulatedCloud } from "../index.ts";
+import { type DaemonLink, Kubelet } from "../kubelet/index.ts";
 import type { NodeSections } from "../scenario/index.ts";
+import { MachineAgent } from "./agents/machine-agent.ts";
+import type { WorldKubernetes } from "./agents/world-kubernetes.ts";
 import { CallFaults } from "./call-faults.ts";
 import { Daemon } from "./daemon.ts";
 import type { Cut, WorldDisk } from "./disk/index.ts";
+import type { AgentsPlan } from "./draw/agents.ts";
 import { NODE_GROUP, NODE_SUBNET } from "./draw/place.ts";
 import type { MachinePlan } from "./draw/plan.ts";
 import type { FleetAccess } from "./fleet/connection.ts";
 import { MachineFile } from "./machine-file.ts";
+import type { MachineWatcher } from "./machine-watcher.ts";
 import type { Weakness } from "./options.ts";
 
 /** From one life of the daemon to the next, as systemd restarts it. */
@@ -41,22 +44,8 @@ export interface MachineOptions extends Pick<MachinePlan, "instanceType" | "sect
   readonly watcher: MachineWatcher;
   /** What it shares with others. Absent = it works alone. */
   readonly fleet: Omit<FleetAccess, "moment"> | undefined;
-}
-
-/** What happens on a machine, told while it happens. */
-export interface MachineWatcher {
-  /** Who watches the machine's container runtime. */
-  hooksOf(machine: Machine): KubeletHooks;
-  /** A call of EC2 leaves the machine. */
-  sending(machine: Machine, action: string, parameters: Parameters): void;
-  /** EC2 is about to carry it out. */
-  calling(machine: Machine, action: string, parameters: Parameters): void;
-  event(machine: Machine, event: EnidEvent): void;
-  /** Something ran on the machine: what it holds may have changed. */
-  touched(machine: Machine): void;
-  log(machine: Machine, kind: string, text: string): void;
-  /** Something was thrown that no program may throw. */
-  failed(machine: Machine, thrown: unknown): void;
+  /** Its pods get their addresses from Cilium's agent. Absent = from enid. */
+  readonly agents: { readonly plan: AgentsPlan; readonly kubernetes: WorldKubernetes } | undefined;
 }
 
 /**
@@ -72,6 +61,8 @@ export class Machine {
   readonly clock: MachineClock;
   readonly kubelet: Kubelet;
   readonly callFaults: CallFaults;
+  /** Absent = pods ask enid. */
+  readonly agent: MachineAgent | undefined;
   disk: WorldDisk;
   instanceId = "";
   /** When the present daemon began to serve for the first time on this instance; undefined: not yet. */
@@ -99,12 +90,12 @@ export class Machine {
   #era = 0;
 
   constructor(options: MachineOptions) {
-    const { node, scheduler, dice, watcher } = options;
+    const { node, scheduler, dice, watcher, agents, sections, podLimit } = options;
     this.#options = options;
     this.node = node;
     this.name = `node-${node + 1}`;
     this.instanceType = options.instanceType;
-    this.podLimit = options.podLimit;
+    this.podLimit = podLimit;
     this.taggedSubnets = options.taggedSubnets;
     this.clock = new MachineClock({
       nowMs: () => scheduler.nowMs(),
@@ -124,14 +115,17 @@ export class Machine {
     this.disk = options.makeDisk(dice.fork("disk-0"));
     this.#file = new MachineFile({
       clock: this.clock,
-      sections: options.sections,
+      sections,
       daemon: () => this.#daemon,
       log: (text) => this.#say("daemon", text),
     });
+    const own = { machineName: this.name, clock: this.clock, dice: dice.fork("agent"), queue: this.#deletions };
+    const more = { sections, podLimit, log: (text: string) => this.#say("agent", text) };
+    this.agent = agents === undefined ? undefined : new MachineAgent({ ...agents, ...own, ...more });
     this.kubelet = new Kubelet({
       clock: this.clock,
       dice: dice.fork("kubelet"),
-      link: this.#link(),
+      link: this.agent?.link() ?? this.#link(),
       queue: this.#deletions,
       namespaces: this.#sandboxes,
       habits: { collectEveryMs: options.collectEveryMs },
@@ -187,6 +181,7 @@ export class Machine {
     this.#boots += 1;
     this.bootedAtMs = scheduler.monotonicMs();
     this.#say("instance", `${this.instanceId} of type ${instanceType} is launched`);
+    this.agent?.launch(this.instanceId);
     this.#startDaemon(dice.fork(`start-${this.#instances}`).between(0, 2_000));
   }
 
@@ -233,6 +228,7 @@ export class Machine {
     this.bootedAtMs = this.clock.monotonicMs();
     const bootMs = this.#dice("boot").between(BOOT_MS.least, BOOT_MS.most);
     this.kubelet.reboot(bootMs);
+    this.agent?.boot(bootMs);
     this.#startDaemon(bootMs);
   }
 
@@ -245,6 +241,7 @@ export class Machine {
     this.#boots += 1;
     const era = this.#era;
     this.kubelet.reboot(forMs);
+    this.agent?.boot(forMs);
     this.clock.after(forMs, () => {
       if (era !== this.#era) return;
       this.#off = false;
@@ -274,6 +271,7 @@ export class Machine {
     this.#off = true;
     this.#era += 1;
     this.kubelet.replace();
+    this.agent?.powerOff();
     cloud.terminate(this.instanceId);
     if (!keepsDisk) this.disk = makeDisk(dice.fork(`disk-${this.#instances}`));
     const era = this.#era;
@@ -348,10 +346,12 @@ export class Machine {
         clock: this.clock,
         dice: dice.fork(`life-${this.#lives}`),
         disk: this.disk,
-        deletions: this.#deletions,
+        // Those of the runtime are the agent's where it has one.
+        deletions: this.agent === undefined ? this.#deletions : createMemoryDeletionQueue(),
         sandboxes: this.#sandboxes,
         weakness,
         fleet: fleet === undefined ? undefined : { ...fleet, moment: () => this.moment() },
+        agent: this.agent?.handOffs,
         watcher: {
           sending: (action, parameters) => {
             watcher.sending(this, action, parameters);

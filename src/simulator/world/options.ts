@@ -8,7 +8,8 @@ export interface SeedOptions {
   readonly faults: FaultChoice;
   /**
    * `none`: every node works alone. `stateful`: a fleet, and little else than a StatefulSet with fixed addresses that rolls
-   * over it; `all` faults are then those of fleets. Absent = the seed decides whether there is a fleet.
+   * over it; `all` faults are then those of fleets. `agents`: every node works alone, and Cilium's agent gives its pods their
+   * addresses, by the CiliumNode; `all` faults have those of the Kubernetes API and of agents among them. Absent = the seed decides whether there is a fleet.
    */
   readonly fleet?: FleetChoice;
   /** Turns one protection of enid off: then the hunt must find a violation. */
@@ -24,7 +25,7 @@ export interface SeedOptions {
   readonly realDisks?: boolean;
 }
 
-export const FLEET_CHOICES = ["none", "stateful"] as const;
+export const FLEET_CHOICES = ["none", "stateful", "agents"] as const;
 export type FleetChoice = (typeof FLEET_CHOICES)[number];
 
 export type FaultChoice = "all" | "none" | readonly FaultKind[];
@@ -68,6 +69,12 @@ export const FAULT_KINDS = [
   "clock-skew", // the wall clock of a machine is wrong, and drifts
   "node-dead", // the machine is dead for minutes, its interfaces stay
   "node-partition", // the machine lives and reaches nothing
+  "kubernetes-away", // nobody reaches the Kubernetes API
+  "kubernetes-partition", // a machine does not reach it, or does not hear its answers
+  "kubernetes-watch-cut", // its watches end, or have to begin anew
+  "cilium-node-deleted", // somebody deletes the node's CiliumNode
+  "agent-crash", // Cilium's agent dies and is started again
+  "agent-upgrade", // Cilium's agent moves between 1.19 and 1.20
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -81,6 +88,16 @@ export const FLEET_FAULT_KINDS: readonly FaultKind[] = [
   "clock-skew",
   "node-dead",
   "node-partition",
+];
+
+/** Drawn only for worlds whose pods get their addresses from Cilium's agent. */
+export const AGENT_FAULT_KINDS: readonly FaultKind[] = [
+  "kubernetes-away",
+  "kubernetes-partition",
+  "kubernetes-watch-cut",
+  "cilium-node-deleted",
+  "agent-crash",
+  "agent-upgrade",
 ];
 
 export const WEAKNESSES = [

@@ -7,14 +7,15 @@ const KEPT = 256;
 const known = new Map<string, Configuration>();
 
 /** The file that has these sections, read as the daemon reads it. Errors: ENID_CONFIG_*. */
-export function configurationOf({ eni, ipam, fleet }: NodeSections): Configuration {
+export function configurationOf({ eni, ipam, fleet, kubernetes }: NodeSections): Configuration {
   const text = JSON.stringify({
     cniVersion: "1.0.0",
     name: "cilium",
     type: "cilium-cni",
     eni,
-    ipam: { type: "enid-ipam", ...ipam },
+    ipam: kubernetes === undefined ? { type: "enid-ipam", ...ipam } : ipam,
     ...(fleet === undefined ? {} : { fleet }),
+    ...(kubernetes === undefined ? {} : { kubernetes }),
   });
   const before = known.get(text);
   if (before !== undefined) return before;

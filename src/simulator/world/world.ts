@@ -5,6 +5,7 @@ import { publishedBucket, type Settings, type SettingsPatch, SimulatedCloud } fr
 import type { KubeletHooks } from "../kubelet/index.ts";
 import type { Violation } from "../scenario/index.ts";
 import { type PodIdentity, playWorkload, type Stage } from "../workload/index.ts";
+import { WorldKubernetes } from "./agents/world-kubernetes.ts";
 import { createMemoryDisk, createSqliteDisk, type WorldDisk } from "./disk/index.ts";
 import { NODE_SUBNET, POD_SUBNETS } from "./draw/place.ts";
 import { drawPlan, type FaultPlan, type WorldPlan } from "./draw/plan.ts";
@@ -12,11 +13,12 @@ import type { FaultHands } from "./faults/index.ts";
 import type { SetStage } from "./fleet/stateful.ts";
 import { Troubles } from "./fleet/troubles.ts";
 import { WorldFleet } from "./fleet/world-fleet.ts";
-import { Machine, type MachineWatcher } from "./machine.ts";
+import { Machine } from "./machine.ts";
+import type { MachineWatcher } from "./machine-watcher.ts";
 import { Measures } from "./measures.ts";
 import type { SeedOptions } from "./options.ts";
 import type { SeedOutcome } from "./outcome.ts";
-import { type Breach, breach, PromiseWatch } from "./promises/index.ts";
+import { type Breach, blocksOf, breach, PromiseWatch } from "./promises/index.ts";
 import { comeToRest } from "./rest.ts";
 
 const BEGINS_AT_MS = Date.UTC(2026, 0, 5, 8);
@@ -38,6 +40,8 @@ export class World {
   readonly plan: WorldPlan;
   /** Absent = every node works alone. */
   readonly fleet: WorldFleet | undefined;
+  /** Absent = pods ask for their addresses by CNI. */
+  readonly kubernetes: WorldKubernetes | undefined;
   readonly options: SeedOptions;
   readonly #log: EventLog;
   readonly #folder: string | undefined;
@@ -78,6 +82,9 @@ export class World {
     this.#calm = this.cloud.changeSettings(place.settings);
     this.#troubles = new Troubles(this.scheduler);
     this.fleet = this.#createFleet();
+    const { agents } = this.plan;
+    this.kubernetes =
+      agents === undefined ? undefined : new WorldKubernetes(agents, this.scheduler, this.#dice.fork("kubernetes"));
     const report = (machine: Machine, found: Breach) => this.broken(machine.name, found);
     this.watch = new PromiseWatch(this.cloud, publishedBucket, report, this.fleet?.pods);
     const watcher = this.#watcher();
@@ -96,6 +103,10 @@ export class World {
           makeDisk: (dice) => this.#makeDisk(node, disk, dice),
           weakness: options.weakness,
           fleet: this.fleet?.access,
+          agents:
+            agents === undefined || this.kubernetes === undefined
+              ? undefined
+              : { plan: agents, kubernetes: this.kubernetes },
           watcher,
         }),
     );
@@ -205,9 +216,16 @@ export class World {
           this.#applySettings();
         };
       },
-      taint: (addresses) => this.watch.taint(addresses),
+      taint: (what) => this.watch.taint([...what, ...what.flatMap((one) => this.#carriedBy(one))]),
       store: this.fleet?.store,
+      kubernetes: this.kubernetes,
     };
+  }
+
+  /** Agents are told of addresses, and not of the interface that somebody took away with them. */
+  #carriedBy(interfaceId: string): readonly string[] {
+    const carrier = this.kubernetes === undefined ? undefined : this.cloud.interface(interfaceId);
+    return carrier === undefined ? [] : blocksOf(carrier).map((cidr) => cidr.replace("/32", ""));
   }
 
   /** The place's own settings with those of the faults in force over them, the latest last. */
@@ -251,12 +269,17 @@ export class World {
       },
       run: (node, pod) => {
         this.#podsOn[node]?.add(pod.uid);
-        this.machines[node]?.kubelet.run(pod);
+        const machine = this.machines[node];
+        if (machine !== undefined) this.kubernetes?.bind(machine.name, pod);
+        machine?.kubelet.run(pod);
       },
       stop: (node, pod) => {
         // A pod that went with its machine is nowhere any more.
         const isThere = this.machines[node]?.kubelet.stop(pod.uid) === true;
-        if (!isThere) this.#podsOn[node]?.delete(pod.uid);
+        if (!isThere) {
+          this.#podsOn[node]?.delete(pod.uid);
+          this.kubernetes?.gone(pod);
+        }
         return isThere;
       },
       cordon: (node, closed) => {
@@ -299,7 +322,10 @@ export class World {
         this.watch.answered(machine, sandbox, verb, answer);
         this.fleet?.watch.answered(machine, sandbox, verb, answer);
       },
-      onUse: (sandbox) => this.watch.used(machine, sandbox),
+      onUse: (sandbox) => {
+        this.watch.used(machine, sandbox);
+        this.kubernetes?.addressed(sandbox.pod, sandbox.addresses[0] ?? "");
+      },
       onFree: (sandbox) => this.watch.freed(machine, sandbox, this.scheduler.monotonicMs()),
       onAddress: (pod, time) => {
         this.#measures.addressed(time);
@@ -308,6 +334,7 @@ export class World {
       onForgotten: (sandbox) => this.log("pod", `${nameOf(sandbox.pod)} is forgotten: no DEL comes`, machine.name),
       onGone: (pod) => {
         this.#podsOn[machine.node]?.delete(pod.uid);
+        this.kubernetes?.gone(pod);
         this.fleet?.gone(pod.uid);
       },
     };

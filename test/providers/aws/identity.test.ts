@@ -14,6 +14,7 @@ describe("who the node is", () => {
       region: "eu-central-1",
       availabilityZone: "eu-central-1a",
       vpcId: VPC,
+      vpcCidrs: ["10.64.0.0/16"],
       accountId: "123456789012",
       primaryInterfaceId: PRIMARY,
       primarySubnetId: NODE_SUBNET,

@@ -33,6 +33,8 @@ function interfaceTree(mac: string, values: { id: string; deviceNumber: number; 
     [`${folder}/interface-id`]: values.id,
     [`${folder}/device-number`]: String(values.deviceNumber),
     [`${folder}/vpc-id`]: "vpc-1",
+    [`${folder}/vpc-ipv4-cidr-block`]: "10.0.0.0/16",
+    [`${folder}/vpc-ipv4-cidr-blocks`]: "100.64.0.0/16\n10.0.0.0/16",
     [`${folder}/subnet-id`]: "subnet-1",
     [`${folder}/subnet-ipv4-cidr-block`]: "10.0.0.0/24",
     [`${folder}/local-ipv4s`]: values.addresses,
@@ -85,6 +87,7 @@ describe("instance metadata", () => {
       primaryMac: PRIMARY,
       primaryInterfaceId: "eni-1",
       primarySubnetId: "subnet-1",
+      vpcCidrs: ["10.0.0.0/16", "100.64.0.0/16"],
     });
     expect(await readSecurityGroups(metadata, PRIMARY)).toEqual(["sg-1", "sg-2"]);
     expect(puts(server)).toBe(1);

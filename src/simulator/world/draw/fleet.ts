@@ -40,7 +40,7 @@ export const FIXED_NAMESPACE = "fixed";
 
 /** Undefined = every node works alone. The dice are for this alone: a world without a fleet is as it was. */
 export function drawFleet(dice: Dice, { fleet, nodes, hours }: SeedOptions): FleetPlan | undefined {
-  if (fleet === "none" || (fleet === undefined && !dice.chance(FLEET_CHANCE))) return undefined;
+  if (fleet === "none" || fleet === "agents" || (fleet === undefined && !dice.chance(FLEET_CHANCE))) return undefined;
   const slowest = dice.pick([1, 3, 20]);
   const isShort = hours <= 1;
   const set: FixedSetPlan = {

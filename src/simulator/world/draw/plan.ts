@@ -4,8 +4,9 @@ import { Dice } from "../../engine/index.ts";
 import type { NodeSections } from "../../scenario/index.ts";
 import { drawWorkload, type WorkloadSpec } from "../../workload/index.ts";
 import { type Drawn, FAULT_MAKERS, type FaultPlace } from "../faults/index.ts";
-import { FAULT_KINDS, type FaultKind, FLEET_FAULT_KINDS, type SeedOptions } from "../options.ts";
+import { AGENT_FAULT_KINDS, FAULT_KINDS, type FaultKind, FLEET_FAULT_KINDS, type SeedOptions } from "../options.ts";
 import type { PlannedFault } from "../outcome.ts";
+import { type AgentsPlan, drawAgents, podsWithAgents, withAgents } from "./agents.ts";
 import { besideStateful, drawFleet, type FleetPlan, podsWithFleet, withFleet } from "./fleet.ts";
 import { drawPlace, type Place } from "./place.ts";
 import { drawSections } from "./sections.ts";
@@ -53,6 +54,8 @@ export interface WorldPlan {
   readonly workload: readonly WorkloadSpec[];
   /** Absent = every node works alone. */
   readonly fleet: FleetPlan | undefined;
+  /** Absent = pods ask for their addresses by CNI. */
+  readonly agents: AgentsPlan | undefined;
   /** All faults of the seed, also those that the options leave out. */
   readonly faults: readonly FaultPlan[];
   readonly endMs: number;
@@ -64,6 +67,7 @@ export function drawPlan(options: SeedOptions): WorldPlan {
   const { seed, nodes, hours, realDisks = false } = options;
   const dice = new Dice(seed).fork("plan");
   const shared = drawFleet(dice.fork("shared"), options);
+  const agents = drawAgents(dice.fork("agents"), options);
   const fleet = dice.fork("fleet");
   const type = fleet.pick(options.fleet === "stateful" ? STATEFUL_TYPES : TYPES);
   const limits = instanceType(type);
@@ -75,16 +79,18 @@ export function drawPlan(options: SeedOptions): WorldPlan {
   const machines = Array.from({ length: nodes }, (_, node): MachinePlan => {
     const own = dice.fork(`machine-${node}`);
     const alone = mixed ? drawSections(own, place.hasIpv6) : alike;
-    const sections = shared === undefined ? alone : withFleet(alone, shared);
+    const configured = shared === undefined ? alone : withFleet(alone, shared);
+    const sections = agents === undefined ? configured : withAgents(configured, agents);
     // A pod fewer than what the interfaces beside the primary one carry: in peace every pod can be served.
     const podLimit = Math.max(2, (limits.maxInterfaces - 1) * (limits.ipv4PerInterface - 1) - 1);
     return {
       instanceType: type,
       sections,
-      podLimit: shared === undefined ? podLimit : podsWithFleet(podLimit),
+      podLimit:
+        shared !== undefined ? podsWithFleet(podLimit) : agents !== undefined ? podsWithAgents(podLimit) : podLimit,
       launchMs: own.between(0, 60_000),
       disk: own.chance(0.5) && realDisks ? "sqlite" : "memory",
-      collectEveryMs: drawCollections(own.fork("collections")),
+      collectEveryMs: agents === undefined ? drawCollections(own.fork("collections")) : 0,
     };
   });
   const workload =
@@ -96,12 +102,14 @@ export function drawPlan(options: SeedOptions): WorldPlan {
     nodes,
     hasIpv6: place.hasIpv6,
     hasFleet: shared !== undefined,
+    hasAgents: agents !== undefined,
     sections: machines.map(({ sections }) => sections),
   });
   const lines = [
     `machines: ${nodes} × ${type}, ${machines[0]?.podLimit} pods each`,
     place.line,
     ...(shared === undefined ? [] : [shared.line]),
+    ...(agents === undefined ? [] : [agents.line]),
     ...machines.map(
       ({ sections, disk, launchMs, collectEveryMs }, node) =>
         `node-${node + 1}: launched at ${Math.round(launchMs / 1_000)} s, disk ${disk}, ` +
@@ -109,7 +117,7 @@ export function drawPlan(options: SeedOptions): WorldPlan {
     ),
     ...workload.map((spec) => `workload: ${JSON.stringify(spec)}`),
   ];
-  return { place, machines, workload, fleet: shared, faults, endMs, lines };
+  return { place, machines, workload, fleet: shared, agents, faults, endMs, lines };
 }
 
 function drawCollections(dice: Dice): number {
@@ -122,10 +130,14 @@ function drawFaults(dice: Dice, options: SeedOptions, place: FaultPlace): FaultP
   const drawn: (Omit<FaultPlan, "number"> & { readonly order: number })[] = [];
   for (const kind of FAULT_KINDS) {
     const isOfFleets = FLEET_FAULT_KINDS.includes(kind);
-    if (!kinds.includes(kind) || (isOfFleets && !place.hasFleet)) continue;
+    const isOfAgents = AGENT_FAULT_KINDS.includes(kind);
+    if (!kinds.includes(kind) || (isOfFleets && !place.hasFleet) || (isOfAgents && !place.hasAgents)) continue;
+    // Cilium's agent has no GC: an endpoint whose DEL never comes keeps its address for ever, and that is none of enid's doing.
+    if (place.hasAgents && kind === "del-missing") continue;
     if (choice === "all" && fleet === "stateful" && !isOfFleets && !BESIDE_FLEET_KINDS.includes(kind)) continue;
     const own = dice.fork(kind);
-    const chance = fleet === "stateful" && isOfFleets ? CHANCE_OF_FLEET_KIND : CHANCE_OF_KIND;
+    const isItsOwn = (fleet === "stateful" && isOfFleets) || isOfAgents;
+    const chance = isItsOwn ? CHANCE_OF_FLEET_KIND : CHANCE_OF_KIND;
     // Who names the kinds wants to see each of them.
     if (choice === "all" && !own.chance(chance)) continue;
     // Nodes are lost in proportion to how many there are.

@@ -59,5 +59,5 @@ export function changeSections(dice: Dice, sections: NodeSections, hasIpv6: bool
   const { "subnet-tags": __, "subnet-ids": ___, "security-groups": ____, "security-group-tags": _____, ...rest } = eni;
   const selection = drawSelection(dice);
   const delegation = dice.chance(0.3) ? { "prefix-delegation": fresh.eni["prefix-delegation"] } : {};
-  return { eni: { ...rest, ...selection, ...delegation }, ipam: { ...ipam, ...changed } };
+  return { ...sections, eni: { ...rest, ...selection, ...delegation }, ipam: { ...ipam, ...changed } };
 }

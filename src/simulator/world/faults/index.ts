@@ -1,6 +1,14 @@
 import type { FaultKind } from "../options.ts";
 import type { FaultMaker } from "./maker.ts";
 import {
+  agentCrash,
+  agentUpgrade,
+  ciliumNodeDeleted,
+  kubernetesAway,
+  kubernetesPartition,
+  kubernetesWatchCut,
+} from "./of-agents.ts";
+import {
   ec2Away,
   ec2Denied,
   ec2Error,
@@ -76,4 +84,10 @@ export const FAULT_MAKERS: Readonly<Record<FaultKind, FaultMaker>> = {
   "clock-skew": clockSkew,
   "node-dead": nodeDead,
   "node-partition": nodePartition,
+  "kubernetes-away": kubernetesAway,
+  "kubernetes-partition": kubernetesPartition,
+  "kubernetes-watch-cut": kubernetesWatchCut,
+  "cilium-node-deleted": ciliumNodeDeleted,
+  "agent-crash": agentCrash,
+  "agent-upgrade": agentUpgrade,
 };

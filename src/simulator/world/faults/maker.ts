@@ -2,6 +2,7 @@ import type { Cancel } from "../../../adapters/index.ts";
 import type { Dice, Scheduler } from "../../engine/index.ts";
 import type { SettingsPatch, SimulatedCloud } from "../../index.ts";
 import type { NodeSections } from "../../scenario/index.ts";
+import type { WorldKubernetes } from "../agents/world-kubernetes.ts";
 import type { StoreServer } from "../fleet/store-server.ts";
 import type { Machine } from "../machine.ts";
 
@@ -12,6 +13,8 @@ export interface FaultHands {
   readonly machines: readonly Machine[];
   /** Absent = the world has no fleet. */
   readonly store: StoreServer | undefined;
+  /** Absent = the world has no agents. */
+  readonly kubernetes: WorldKubernetes | undefined;
   /** EC2's settings with this over them, until the answer is called. */
   overlay(patch: SettingsPatch): Cancel;
   /** Somebody else took these addresses away from their node: what becomes of pods that have them is not enid's doing. */
@@ -23,6 +26,7 @@ export interface FaultPlace {
   readonly nodes: number;
   readonly hasIpv6: boolean;
   readonly hasFleet: boolean;
+  readonly hasAgents: boolean;
   /** The configuration before anything changes it, by machine. */
   readonly sections: readonly NodeSections[];
 }

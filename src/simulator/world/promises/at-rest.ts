@@ -62,8 +62,10 @@ function cannotGrow({ interfaces, node, pool }: StatusReport, attached: readonly
 }
 
 /** Leases of sandboxes that are no more: their DEL never came, and they have to end all the same. */
-function orphanedLeases({ disk, kubelet }: Machine): readonly Lease[] {
+function orphanedLeases({ disk, kubelet, agent }: Machine): readonly Lease[] {
   const running = kubelet.running();
+  const isAgents = ({ address }: Lease) => agent?.snapshot()?.pods.has(address) === true;
+  if (agent !== undefined) return disk.load().leases.filter((lease) => !isAgents(lease));
   return disk
     .load()
     .leases.filter(({ address, attachment }) => running.get(address)?.containerId !== attachment.containerId);

@@ -2,4 +2,5 @@
 export { breachesAtRest, leftovers, unrest } from "./at-rest.ts";
 export { type Breach, breach } from "./breach.ts";
 export { BACK_WITHIN_MS, FixedWatch, type FixedWatchOptions } from "./fixed.ts";
+export { blocksOf } from "./truth.ts";
 export { PromiseWatch } from "./watch.ts";

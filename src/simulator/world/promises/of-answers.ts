@@ -57,7 +57,9 @@ function ofRepetition(sandbox: Sandbox, answer: CallAnswer): Breach[] {
   return [breach(3, `a repeated ADD of ${short(sandbox)} answers ${now}; the first one answered ${before}`)];
 }
 
-function ofLease({ disk }: Machine, sandbox: Sandbox, address: string): Breach[] {
+function ofLease({ disk, agent }: Machine, sandbox: Sandbox, address: string): Breach[] {
+  // Its agent has the leases; enid hears of them later.
+  if (agent !== undefined) return [];
   const lease = disk.leaseOfAddress(address);
   if (lease?.attachment.containerId === sandbox.containerId) return [];
   const holder = lease === undefined ? "nobody" : lease.attachment.containerId.slice(0, 12);
@@ -98,6 +100,8 @@ function ofCooling(addresses: Addresses, machine: Machine, sandbox: Sandbox, add
 export function coolsStill(machine: Machine, freed: { readonly machine: Machine; readonly atMs: number }): boolean {
   // Boots and new instances end all leases at once; a wall clock that was set bends what a restarted process reads of
   // cooling times. What another node gave back, it cooled.
+  // Cilium's agent cools nothing: it says itself when it lets an address go.
+  if (machine.agent !== undefined) return false;
   if (freed.machine !== machine || freed.atMs <= machine.bootedAtMs || machine.wallWasSet) return false;
   return machine.clock.monotonicMs() - freed.atMs < leastCoolingMs(machine) - ROUNDING_MS;
 }

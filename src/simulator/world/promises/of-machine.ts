@@ -1,4 +1,5 @@
 import type { SimulatedCloud } from "../../index.ts";
+import type { MachineAgent } from "../agents/machine-agent.ts";
 import type { Machine } from "../machine.ts";
 import type { Addresses } from "./addresses.ts";
 import { type Breach, breach } from "./breach.ts";
@@ -40,7 +41,7 @@ export function breachesOfMachine(cloud: SimulatedCloud, addresses: Addresses, m
   for (const [address, sandbox] of machine.kubelet.running()) {
     if (addresses.isAbandoned(sandbox)) continue;
     const lease = machine.disk.leaseOfAddress(address);
-    if (lease?.attachment.containerId !== sandbox.containerId) {
+    if (machine.agent === undefined && lease?.attachment.containerId !== sandbox.containerId) {
       found.push(breach(9, `${short(sandbox)} runs with ${address}, and its lease is no more on the disk`));
     }
     if (addresses.isTainted(address)) continue;
@@ -51,8 +52,16 @@ export function breachesOfMachine(cloud: SimulatedCloud, addresses: Addresses, m
       found.push(breach(4, `${short(sandbox)} runs with ${address}, which EC2 has on ${where}`));
     }
   }
+  if (machine.agent !== undefined) found.push(...complaintsOf(machine.agent, addresses));
   const { daemon } = machine;
   if (daemon?.up)
     found.push(...daemon.manager.problems().map((text) => breach(1, `the pool is not consistent: ${text}`)));
   return found;
+}
+
+/** What the agent holds against enid; of what somebody else took away it may complain. */
+function complaintsOf({ complaints }: MachineAgent, addresses: Addresses): readonly Breach[] {
+  const isOurs = (text: string) =>
+    !text.split(" ").some((word) => /^\d+\.\d+\.\d+\.\d+$/.test(word) && addresses.isTainted(word));
+  return complaints.filter(isOurs).map((text) => breach(9, text));
 }
